@@ -1,0 +1,1 @@
+"""Declare a GPU node stack, get a verified, metered, private LLM endpoint."""

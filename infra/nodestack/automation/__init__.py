@@ -1,0 +1,1 @@
+"""Drive the Pulumi engine for the user: its environment, recovery after a kill, up and outputs."""

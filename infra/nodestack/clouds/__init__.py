@@ -1,0 +1,1 @@
+"""One module a cloud behind one protocol: thin clients, no decisions."""

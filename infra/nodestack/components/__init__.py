@@ -1,0 +1,1 @@
+"""Pulumi components: the weights volume, the GPU node, the serving configuration."""

@@ -1,0 +1,1 @@
+"""Reach a node, run a playbook on it, turn its events into progress and verdicts."""
