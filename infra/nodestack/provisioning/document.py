@@ -1,8 +1,21 @@
-"""The one typed document of variables that the playbooks get; each field is an Ansible variable of the role it starts with."""
+"""The one typed document of variables that the playbooks get; each field is a variable of the role it starts with."""
 
+import hashlib
+import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+MACHINE_FIELDS = frozenset(
+    {
+        "base_identity",
+        "storage_device",
+        "weights_expected_manifest_sha256",
+        "weights_token_file",
+        "vllm_api_key_file",
+    }
+)
+"""What the plugin adds for one machine and one run; the same document on another machine differs in these alone."""
 
 
 class NodeDocument(BaseModel):
@@ -17,7 +30,9 @@ class NodeDocument(BaseModel):
     base_identity: str = Field(description="Identity of this very machine, written to /etc/nodestack/identity.")
 
     nvidia_driver_version: str = Field(description="Exact driver version to install, e.g. 580.95.05.")
-    nvidia_driver_minimum_version: str = Field(description="Oldest driver the engine runs on; a newer one is left alone.")
+    nvidia_driver_minimum_version: str = Field(
+        description="Oldest driver the engine runs on; a newer one is left alone."
+    )
     nvidia_driver_fabric_manager: bool = Field(description="Whether the node has NVSwitches.")
     nvidia_driver_repository_uri: str = Field(description="Base URI of the apt repository with the driver packages.")
     nvidia_driver_repository_key_url: str = Field(description="Where the repository's armored signing key is fetched.")
@@ -54,3 +69,13 @@ class NodeDocument(BaseModel):
 
     smoke_kind: Literal["chat_reasoning_tools", "chat", "completion"] = Field(description="What a healthy reply is.")
     smoke_timeout_s: int = Field(description="Seconds one reply may take.")
+
+
+def document_sha256(document: NodeDocument) -> str:
+    """Return the digest of what was asked for: the canonical JSON of a document without its `MACHINE_FIELDS`.
+
+    Those say where and with which files of this run the rest is applied, and the manifest digest follows from the
+    commit: a digest with them would never be the same again on the next run.
+    """
+    asked = document.model_dump(mode="json", exclude=set(MACHINE_FIELDS))
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

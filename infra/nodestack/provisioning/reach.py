@@ -1,0 +1,253 @@
+"""Reaching a node over SSH with a pinned host key: wait until it is ready, run a command, read its status."""
+
+import base64
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import paramiko
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from nodestack.clouds.base import Progress
+from nodestack.errors import Interrupted, ReachError
+from nodestack.provisioning.report import NodeStatusReport
+
+STATUS_SCRIPT = "/usr/local/lib/nodestack/status"
+
+_CONNECT_TIMEOUT_S = 5.0
+_POLL_S = 0.5
+_WRONG_KEY_GRACE_S = 20.0
+_SSH_PORT = 22
+_READ_STATUS = f"[ ! -x {STATUS_SCRIPT} ] || exec sudo -n {STATUS_SCRIPT}"
+_READ_CLOUD_INIT = "command -v cloud-init >/dev/null || echo '{}'; cat /run/cloud-init/result.json 2>/dev/null || true"
+
+
+class Connection(BaseModel):
+    """How a node is reached.
+
+    Attributes:
+        address: IP address or host name.
+        port: TCP port of SSH.
+        user: Login name; may sudo without a password.
+        host_public_key: OpenSSH line of the one host key that is accepted.
+        private_key: The client's ed25519 key as OpenSSH PEM.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(gt=0, lt=65536)] = _SSH_PORT
+    user: Annotated[str, Field(min_length=1)]
+    host_public_key: str
+    private_key: SecretStr
+
+    @property
+    def known_host(self) -> str:
+        """The name under which known_hosts files list this host."""
+        return self.address if self.port == _SSH_PORT else f"[{self.address}]:{self.port}"
+
+
+class Session:
+    """An open SSH connection; runs commands one after another or side by side."""
+
+    def __init__(self, connection: Connection, client: paramiko.SSHClient) -> None:
+        self._connection = connection
+        self._client = client
+
+    def start(self, command: str) -> paramiko.Channel:
+        """Start a command and return its channel; the caller closes it.
+
+        Raises:
+            ReachError: The connection is gone.
+        """
+        transport = self._client.get_transport()
+        if transport is None:
+            raise _unreachable(self._connection, "the connection is closed")
+        try:
+            channel = transport.open_session(timeout=_CONNECT_TIMEOUT_S)
+            channel.exec_command(command)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise _unreachable(self._connection, str(error) or type(error).__name__) from error
+        return channel
+
+    def run(self, command: str, timeout_s: float) -> str:
+        """Run a command to its end and return what it printed to stdout.
+
+        Raises:
+            ReachError: The connection broke, the time ran out, or the command failed.
+        """
+        deadline = time.monotonic() + timeout_s
+        channel = self.start(command)
+        try:
+            output = b""
+            while chunk := _receive(channel, deadline):
+                output += chunk
+            errors = channel.makefile_stderr("rb").read()
+            status = channel.recv_exit_status()
+        except (TimeoutError, paramiko.SSHException, OSError) as error:
+            raise _unreachable(self._connection, f"a command did not end within {timeout_s:g} s") from error
+        finally:
+            channel.close()
+        if status != 0:
+            said = (errors.decode(errors="replace").strip().splitlines() or ["nothing on stderr"])[-1]
+            raise ReachError(
+                f"a command on {self._connection.known_host} ended with {status} ({said}): log in as "
+                f"{self._connection.user} and run it by hand: {command[:200]}"
+            )
+        return output.decode(errors="replace")
+
+
+@contextmanager
+def session(connection: Connection, timeout_s: float = _CONNECT_TIMEOUT_S) -> Iterator[Session]:
+    """Connect, accepting the pinned host key and no other, and close at the end.
+
+    Raises:
+        ReachError: The node does not answer, or not with the pinned key.
+    """
+    client = _connect(connection, timeout_s)
+    try:
+        yield Session(connection, client)
+    finally:
+        client.close()
+
+
+def run(connection: Connection, command: str, timeout_s: float) -> str:
+    """Run one shell command on the node and return what it printed to stdout.
+
+    Raises:
+        ReachError: The node does not answer, or the command failed or took longer than `timeout_s`.
+    """
+    with session(connection, min(timeout_s, _CONNECT_TIMEOUT_S)) as opened:
+        return opened.run(command, timeout_s)
+
+
+def read_status(connection: Connection, timeout_s: float) -> NodeStatusReport | None:
+    """Ask the node about itself; changes nothing.
+
+    Returns:
+        None when the node has no status script yet, or one whose words this version does not know: either way it is
+        not configured as this version would.
+
+    Raises:
+        ReachError: The node does not answer.
+    """
+    with session(connection, min(timeout_s, _CONNECT_TIMEOUT_S)) as opened:
+        return status_of(opened, timeout_s)
+
+
+def status_of(opened: Session, timeout_s: float) -> NodeStatusReport | None:
+    """As `read_status`, over a session that is open already."""
+    text = opened.run(_READ_STATUS, timeout_s)
+    try:
+        return NodeStatusReport.model_validate_json(text) if text.strip() else None
+    except ValidationError:
+        return None
+
+
+def wait_for_node(connection: Connection, *, timeout_s: float, progress: Progress, cancelled: threading.Event) -> None:
+    """Wait until the node takes SSH with the pinned key and its cloud-init is done.
+
+    Raises:
+        ReachError: Not within `timeout_s`, with another host key, or cloud-init reports errors.
+        Interrupted: `cancelled` was set.
+    """
+    begun = time.monotonic()
+    wrong_key_since: float | None = None
+    problem = "no answer yet"
+    while time.monotonic() - begun < timeout_s:
+        try:
+            with session(connection) as opened:
+                progress("waiting for cloud-init")
+                _wait_for_cloud_init(opened, connection, begun + timeout_s, cancelled)
+                return
+        except _WrongHostKey:
+            # A first boot may start sshd with keys of its own for a moment before cloud-init puts ours in place.
+            wrong_key_since = wrong_key_since or time.monotonic()
+            if time.monotonic() - wrong_key_since > _WRONG_KEY_GRACE_S:
+                raise
+            problem = "another host key"
+        except _CloudInitFailed:
+            raise
+        except ReachError as error:
+            problem = str(error)
+        progress(f"waiting for SSH on {connection.known_host}, {time.monotonic() - begun:.0f} s")
+        _pause(cancelled)
+    raise ReachError(
+        f"{connection.known_host} was not ready for SSH within {timeout_s:g} s, last seen: {problem}. "
+        "Look at the machine's console, then run again: the wait continues"
+    )
+
+
+class _WrongHostKey(ReachError):
+    """Another machine answers, or somebody in between."""
+
+
+class _CloudInitFailed(ReachError):
+    """The first boot did not end well, and will not by waiting."""
+
+
+def _connect(connection: Connection, timeout_s: float) -> paramiko.SSHClient:
+    kind, encoded = connection.host_public_key.split()[:2]
+    pinned = paramiko.PKey.from_type_string(kind, base64.b64decode(encoded))
+    key = paramiko.Ed25519Key.from_private_key(io.StringIO(connection.private_key.get_secret_value()))
+    client = paramiko.SSHClient()
+    client.get_host_keys().add(connection.known_host, kind, pinned)
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    try:
+        client.connect(
+            connection.address,
+            connection.port,
+            connection.user,
+            pkey=key,
+            timeout=timeout_s,
+            banner_timeout=timeout_s,
+            auth_timeout=timeout_s,
+            allow_agent=False,
+            look_for_keys=False,
+        )
+    except paramiko.BadHostKeyException as error:
+        client.close()
+        raise _WrongHostKey(
+            f"{connection.known_host} answers with host key {error.key.fingerprint}, expected "
+            f"{pinned.fingerprint}: it is another machine, or somebody sits in between. Nothing was sent to it"
+        ) from error
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        client.close()
+        raise _unreachable(connection, str(error) or type(error).__name__) from error
+    return client
+
+
+def _wait_for_cloud_init(opened: Session, connection: Connection, deadline: float, cancelled: threading.Event) -> None:
+    while time.monotonic() < deadline:
+        text = opened.run(_READ_CLOUD_INIT, _CONNECT_TIMEOUT_S).strip()
+        if text:
+            errors = json.loads(text).get("v1", {}).get("errors", [])
+            if errors:
+                raise _CloudInitFailed(
+                    f"cloud-init on {connection.known_host} reported {len(errors)} errors: read "
+                    "`cloud-init status --long` there, then delete the node and run again"
+                )
+            return
+        _pause(cancelled)
+    raise ReachError(f"cloud-init on {connection.known_host} did not end")
+
+
+def _receive(channel: paramiko.Channel, deadline: float) -> bytes:
+    channel.settimeout(max(0.01, deadline - time.monotonic()))
+    return channel.recv(65536)
+
+
+def _pause(cancelled: threading.Event) -> None:
+    if cancelled.wait(_POLL_S):
+        raise Interrupted("stopped while waiting for the node; it is kept, run again to continue")
+
+
+def _unreachable(connection: Connection, why: str) -> ReachError:
+    return ReachError(
+        f"{connection.known_host} does not answer over SSH as {connection.user} ({why}): "
+        "check that the machine runs and that the address is reachable from here"
+    )
