@@ -23,7 +23,9 @@ OWNED = frozenset(
 )
 
 
-def engine_options(model: Model, serving: ServingSettings, tensor_parallel_size: int, runs_on: str) -> dict[str, Option]:
+def engine_options(
+    model: Model, serving: ServingSettings, tensor_parallel_size: int, runs_on: str
+) -> dict[str, Option]:
     """Return the engine's options by name without dashes, as its `--config` file takes them.
 
     Args:

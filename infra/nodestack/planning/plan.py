@@ -53,7 +53,7 @@ def make_plan(settings: Settings, catalog: Catalog) -> Plan:
     model = catalog.model(settings.model.name)
     weights = catalog.format(settings.model.name, settings.model.format)
     shape = catalog.shape(settings.node.shape)
-    engine = catalog.engine(settings.engine.version)
+    catalog.engine(settings.engine.version)
     tensor_parallel_size = shape.gpu_count if shape.runs_on == "gpu" else 1
 
     need = disk_need_bytes(weights, settings.engine.build)
@@ -66,21 +66,11 @@ def make_plan(settings: Settings, catalog: Catalog) -> Plan:
     ]
     commit = settings.model.commit or weights.commit
     if commit is None:
-        refusals.append(f"no commit of {weights.repository} is pinned: set model.commit to the 40 hex digits you reviewed")
+        refusals.append(f"no commit of {weights.repository} is pinned: set model.commit to 40 hex digits you reviewed")
 
     cache = None
     if shape.runs_on == "gpu":
-        rank = memory.of_rank(
-            catalog.gpu(settings.node.shape).visible_mib,
-            settings.serving.gpu_memory_utilization,
-            weights.size_bytes,
-            tensor_parallel_size,
-            engine.overhead_gib,
-        )
-        element = 1 if settings.serving.kv_cache_dtype == "fp8" else 2
-        layout = kv_cache.layout(model.architecture, tensor_parallel_size, element, engine.block_tokens.gpu)
-        serving = settings.serving
-        cache = kv_cache.capacity(layout, rank.kv_bytes, serving.max_model_len, serving.max_num_batched_tokens)
+        rank, cache = _capacity(settings, catalog, model, weights, tensor_parallel_size)
         refusals += _memory(settings, rank, cache)
 
     if refusals or commit is None:
@@ -104,6 +94,22 @@ def disk_need_bytes(weights: Format, build: str) -> int:
     return weights.size_bytes + weights.largest_file_bytes + ENGINE_AND_CACHES_BYTES[build]
 
 
+def _capacity(
+    settings: Settings, catalog: Catalog, model: Model, weights: Format, tensor_parallel_size: int
+) -> tuple[memory.RankMemory, kv_cache.CacheCapacity]:
+    engine, serving = catalog.engine(settings.engine.version), settings.serving
+    rank = memory.of_rank(
+        catalog.gpu(settings.node.shape).visible_mib,
+        serving.gpu_memory_utilization,
+        weights.size_bytes,
+        tensor_parallel_size,
+        engine.overhead_gib,
+    )
+    element_bytes = 1 if serving.kv_cache_dtype == "fp8" else 2
+    layout = kv_cache.layout(model.architecture, tensor_parallel_size, element_bytes, engine.block_tokens.gpu)
+    return rank, kv_cache.capacity(layout, rank.kv_bytes, serving.max_model_len, serving.max_num_batched_tokens)
+
+
 def _misfits(settings: Settings, shape: Shape) -> list[str]:
     refusals = []
     wanted = "cuda" if shape.runs_on == "gpu" else "cpu"
@@ -119,7 +125,7 @@ def _misfits(settings: Settings, shape: Shape) -> list[str]:
 def _parallel(model: Model, tensor_parallel_size: int) -> list[str]:
     heads, kv_heads = model.architecture.attention_heads, model.architecture.kv_heads
     if heads % tensor_parallel_size or max(kv_heads, tensor_parallel_size) % min(kv_heads, tensor_parallel_size):
-        return [f"tensor parallelism over {tensor_parallel_size} GPUs does not divide {heads} heads and {kv_heads} KV heads"]
+        return [f"{heads} heads and {kv_heads} KV heads cannot be shared by {tensor_parallel_size} GPUs"]
     return []
 
 
@@ -157,6 +163,6 @@ def _memory(settings: Settings, rank: memory.RankMemory, cache: kv_cache.CacheCa
     if cache.concurrency < 1:
         return [
             f"not one sequence of {settings.serving.max_model_len} tokens fits: {shown} leaves "
-            f"{rank.kv_bytes / GB:.1f} GB for the KV cache, {cache.concurrency:.2f} sequences: lower serving.max_model_len"
+            f"{rank.kv_bytes / GB:.1f} GB for the KV cache, {cache.concurrency:.2f} of one: lower serving.max_model_len"
         ]
     return []

@@ -1,0 +1,67 @@
+"""The Pulumi program: settings, plan, components, outputs."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pulumi
+from nodestack.catalog import load
+from nodestack.clouds.base import LocalAccount
+from nodestack.components.gpu_node import GpuNode, GpuNodeArgs
+from nodestack.components.outputs import export
+from nodestack.components.serving import Serving, ServingArgs
+from nodestack.components.weights_volume import WeightsVolume, WeightsVolumeArgs
+from nodestack.errors import NodestackError
+from nodestack.planning.document import node_document
+from nodestack.planning.plan import make_plan
+from nodestack.settings import parse
+
+PROJECT = Path(__file__).resolve().parent.parent
+# The language host takes this code for "the program has said what is wrong": no traceback, no second line.
+SAID = 32
+
+
+def main() -> None:
+    """Declare volume, node and configuration; raises NodestackError before anything is declared."""
+    settings = parse(json.loads(os.environ["PULUMI_CONFIG"]))
+    catalog = load()
+    plan = make_plan(settings, catalog)
+
+    name = f"{pulumi.get_project()}-{pulumi.get_stack()}"
+    account = LocalAccount(directory=str(PROJECT / settings.cloud.directory))
+    ssh_private_key = pulumi.Output.secret(settings.ssh_private_key.get_secret_value())
+
+    volume = WeightsVolume("weights", WeightsVolumeArgs(account, f"{name}-weights", settings.volume.size_gib))
+    node = GpuNode(
+        "node",
+        GpuNodeArgs(
+            account=account,
+            name=f"{name}-node",
+            shape=settings.node.shape,
+            volume_id=volume.volume_id,
+            ssh_private_key=ssh_private_key,
+            hardware_profile=settings.cloud.hardware_profile,
+            ready_timeout_s=settings.node.ready_timeout_s,
+        ),
+    )
+    hub_token = settings.hub_token and pulumi.Output.secret(settings.hub_token.get_secret_value())
+    serving = Serving(
+        "serving",
+        ServingArgs(
+            account=account,
+            node=node,
+            ssh_private_key=ssh_private_key,
+            api_key=pulumi.Output.secret(settings.api_key.get_secret_value()),
+            hub_token=hub_token,
+            document=node_document(settings, plan, catalog),
+        ),
+    )
+    export(settings, plan, volume, node, serving)
+
+
+try:
+    main()
+except NodestackError as error:
+    pulumi.log.error(str(error))
+    sys.exit(SAID)

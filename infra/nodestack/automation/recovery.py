@@ -1,0 +1,66 @@
+"""Clear what a killed engine leaves behind: its lock, and creations it never heard the end of."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+from nodestack.automation.checkout import Checkout
+from nodestack.automation.engine_call import Engine
+from nodestack.errors import RecoveryError
+
+
+def recover(checkout: Checkout, stack: str) -> list[str]:
+    """Make a stack usable again after a kill; return what was cleared, a line each.
+
+    A lock is removed only when it was taken on this host by a process that is gone. A pending creation is forgotten:
+    what it made carries its exact name, and the next creation adopts it.
+
+    Raises:
+        RecoveryError: The lock belongs to a live process or to another host.
+    """
+    done = [_unlock(lock) for lock in sorted(checkout.locks(stack).glob("*.json"))]
+    return done + _forget_pending(checkout, stack)
+
+
+def _unlock(lock: Path) -> str:
+    owner = json.loads(lock.read_text(encoding="utf-8"))
+    pid, host = int(owner["pid"]), owner["hostname"]
+    if host != socket.gethostname():
+        raise RecoveryError(
+            f"the stack is locked by process {pid} on host {host}: wait for it, or run `pulumi cancel` when it is surely gone"
+        )
+    if _alive(pid):
+        raise RecoveryError(f"the stack is locked by process {pid}, which is running: wait for it or stop it")
+    lock.unlink(missing_ok=True)
+    return f"removed the lock of process {pid}, which is gone"
+
+
+def _forget_pending(checkout: Checkout, stack: str) -> list[str]:
+    path = checkout.checkpoint(stack)
+    if not path.is_file():
+        return []
+    latest = json.loads(path.read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
+    pending = latest.get("pending_operations") or []
+    if not pending:
+        return []
+    engine = Engine(checkout, stack)
+    state = json.loads(engine.ask("stack", "export"))
+    state["deployment"]["pending_operations"] = []
+    engine.ask("stack", "import", stdin=json.dumps(state))
+    names = ", ".join(operation["resource"]["urn"].rsplit("::", 1)[-1] for operation in pending)
+    return [f"forgot the interrupted operation on {names}: what exists is found again by its name"]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

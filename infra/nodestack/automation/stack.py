@@ -1,0 +1,118 @@
+"""A stack's life for its user: prepare, up, down, purge, outputs, key."""
+
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nodestack.automation.checkout import PROJECT, Checkout
+from nodestack.automation.engine_call import Engine
+from nodestack.errors import NodestackError, RecoveryError
+from nodestack.provisioning import keys
+
+PRIVATE_DIRECTORY = 0o700
+PRIVATE_FILE = 0o600
+
+
+def prepare(checkout: Checkout, stack: str) -> None:
+    """Make sure the stack, its passphrase and its secrets exist; changes nothing that is there.
+
+    Raises:
+        NodestackError: There is neither a stack file nor a template of that name.
+        RecoveryError: The stack has secrets but its passphrase is gone.
+    """
+    stack_file = checkout.stack_file(stack)
+    if not stack_file.exists():
+        _from_template(checkout, stack)
+    _ensure_passphrase(checkout, stack)
+    engine = Engine(checkout, stack)
+    if not checkout.checkpoint(stack).exists():
+        checkout.backend.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        engine.ask("stack", "init")
+    ensure_secrets(checkout, stack)
+
+
+def ensure_secrets(checkout: Checkout, stack: str) -> None:
+    """Generate each secret that the stack file lacks; existing ones stay as they are."""
+    document = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8")) or {}
+    config: dict[str, Any] = document.get("config") or {}
+    wanted = {"api_key": lambda: f"sk-{secrets.token_urlsafe(32)}", "ssh_private_key": keys.generate}
+    if config.get(f"{PROJECT}:cloud", {}).get("kind") == "local":
+        # The local hub wants a token as a gated repository does, so that its way through the system is a tested one.
+        wanted["hub_token"] = lambda: f"hf_{secrets.token_urlsafe(24)}"
+    for name, generate in wanted.items():
+        if f"{PROJECT}:{name}" not in config:
+            Engine(checkout, stack).ask("config", "set", "--secret", f"{PROJECT}:{name}", stdin=generate())
+
+
+def outputs(checkout: Checkout, stack: str) -> dict[str, Any]:
+    """Return the stack's outputs, secrets left out; empty before the first up."""
+    return dict(json.loads(Engine(checkout, stack).ask("stack", "output", "--json")))
+
+
+def api_key(checkout: Checkout, stack: str) -> str:
+    """Return the key that clients of the endpoint send."""
+    return Engine(checkout, stack).ask("config", "get", f"{PROJECT}:api_key").strip()
+
+
+def up(checkout: Checkout, stack: str, *, yes: bool) -> int:
+    """Bring the stack up and return the engine's exit status.
+
+    Args:
+        checkout: Where it is declared.
+        stack: Its name.
+        yes: Do not preview and ask.
+    """
+    return Engine(checkout, stack).stream("up", *_unasked(yes))
+
+
+def down(checkout: Checkout, stack: str, *, yes: bool) -> int:
+    """Tear down all but the weights volume and return the engine's exit status."""
+    return Engine(checkout, stack).stream("destroy", "--exclude-protected", *_unasked(yes))
+
+
+def purge(checkout: Checkout, stack: str) -> int:
+    """Tear down everything, the weights volume included; the caller has asked."""
+    engine = Engine(checkout, stack)
+    engine.ask("state", "unprotect", "--all", "--yes")
+    return engine.stream("destroy", *_unasked(True))
+
+
+def _unasked(yes: bool) -> list[str]:
+    return ["--yes", "--skip-preview"] if yes else []
+
+
+def _from_template(checkout: Checkout, stack: str) -> None:
+    template = checkout.template(stack)
+    if not template.exists():
+        known = sorted(path.stem for path in template.parent.glob("*.yaml"))
+        raise NodestackError(f"there is no stack {stack!r}: no {checkout.stack_file(stack).name}; known: {', '.join(known)}")
+    target = checkout.stack_file(stack)
+    partial = target.with_suffix(".partial")
+    shutil.copyfile(template, partial)
+    partial.chmod(PRIVATE_FILE)
+    partial.replace(target)
+
+
+def _ensure_passphrase(checkout: Checkout, stack: str) -> None:
+    if {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys() or checkout.passphrase.exists():
+        return
+    if "encryptionsalt" in checkout.stack_file(stack).read_text(encoding="utf-8"):
+        raise RecoveryError(
+            f"the passphrase of stack {stack} is missing: put it back into {checkout.passphrase}, "
+            "or set PULUMI_CONFIG_PASSPHRASE; nothing was changed"
+        )
+    checkout.state.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    _write_private(checkout.passphrase, secrets.token_urlsafe(32))
+
+
+def _write_private(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)

@@ -1,0 +1,57 @@
+"""The stack's outputs: stable names, each documented in docs/outputs.md."""
+
+import pulumi
+
+from nodestack.components.gpu_node import GpuNode
+from nodestack.components.serving import Serving
+from nodestack.components.weights_volume import WeightsVolume
+from nodestack.planning.plan import PORT, Plan
+from nodestack.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+
+
+def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode, serving: Serving) -> None:
+    """Export what a user, a script or a later stack may rely on.
+
+    Args:
+        settings: The stack's settings.
+        plan: Its plan.
+        volume: The weights volume.
+        node: The machine.
+        serving: What was proved about it.
+    """
+    proved = serving.configuration
+    machine = node.node
+    tunnelled = settings.serving.listen_address == LOOPBACK
+    endpoint = f"http://{LOOPBACK}:{PORT}/v1" if tunnelled else machine.address.apply(lambda a: f"http://{a}:{PORT}/v1")
+    outputs = {
+        "endpoint_url": endpoint,
+        "served_model_name": plan.served_model_name,
+        "model_repository": plan.repository,
+        "model_commit": proved.modelCommit,
+        "manifest_sha256": proved.manifestSha256,
+        "engine_version": proved.engineVersion,
+        "engine_options": plan.options,
+        "fabric": proved.fabric,
+        "smoke": proved.smoke,
+        "volume": volume.summary,
+        "cost": plan.cost.model_dump(),
+        "next_steps": pulumi.Output.all(machine.address, machine.sshPort, machine.sshUser, endpoint).apply(
+            lambda seen: _next_steps(*seen, tunnelled=tunnelled)
+        ),
+    }
+    for name, value in outputs.items():
+        pulumi.export(name, value)
+
+
+def _next_steps(address: str, port: int, user: str, endpoint: str, *, tunnelled: bool) -> list[str]:
+    tunnel = [
+        f"ssh -N -L {PORT}:{LOOPBACK}:{PORT} -p {port} {user}@{address}   # the endpoint listens on the node only"
+    ]
+    return [
+        *(tunnel if tunnelled else []),
+        f'curl -s {endpoint}/models -H "Authorization: Bearer $(make -s key)"',
+        "make outputs   # everything this stack verified, as JSON",
+        "make down      # remove the node, keep the weights",
+    ]

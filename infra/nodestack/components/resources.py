@@ -1,0 +1,53 @@
+"""The plugin's resources as Pulumi classes: names and types only.
+
+Properties carry the plugin's own names. The SDK's translation of names would also rename the keys of nested maps,
+and those of the node document are Ansible variables.
+"""
+
+from typing import Any
+
+import pulumi
+
+
+class Resource(pulumi.CustomResource):
+    """Base: asks the engine for each property that the subclass annotates."""
+
+    kind: str
+
+    def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
+        outputs = dict.fromkeys(type(self).__annotations__)
+        super().__init__(f"nodestack:index:{self.kind}", name, outputs | props, opts)
+
+
+class Volume(Resource):
+    """A volume of a cloud account: its id at the cloud and its size in GiB."""
+
+    kind = "Volume"
+    volumeId: pulumi.Output[str]
+    sizeGib: pulumi.Output[int]
+
+
+class Node(Resource):
+    """A machine of a cloud account: where SSH answers, and the identity that changes with the machine."""
+
+    kind = "Node"
+    nodeId: pulumi.Output[str]
+    identity: pulumi.Output[str]
+    address: pulumi.Output[str]
+    sshPort: pulumi.Output[int]
+    sshUser: pulumi.Output[str]
+    sshHostPublicKey: pulumi.Output[str]
+    volumeDevice: pulumi.Output[str]
+
+
+class Configuration(Resource):
+    """What the playbooks made of one machine, and what they proved; `phases` are seconds by role."""
+
+    kind = "Configuration"
+    manifestSha256: pulumi.Output[str]
+    modelCommit: pulumi.Output[str]
+    engineVersion: pulumi.Output[str]
+    fabric: pulumi.Output[Any]
+    smoke: pulumi.Output[Any]
+    weights: pulumi.Output[Any]
+    phases: pulumi.Output[Any]

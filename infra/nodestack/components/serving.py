@@ -1,0 +1,66 @@
+"""The serving configuration of one machine: playbooks in, proofs out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from nodestack.clouds.base import Account
+from nodestack.components.gpu_node import GpuNode
+from nodestack.components.resources import Configuration
+
+
+@dataclass(frozen=True)
+class ServingArgs:
+    """What a configuration is made from.
+
+    Attributes:
+        account: The cloud account the machine lives in.
+        node: The machine; the configuration is bound to its identity, not to its address.
+        ssh_private_key: Secret; the key that may log in.
+        api_key: Secret; what clients send.
+        hub_token: Secret, or None.
+        document: The node document's fields that do not depend on the machine.
+    """
+
+    account: Account
+    node: GpuNode
+    ssh_private_key: pulumi.Input[str]
+    api_key: pulumi.Input[str]
+    hub_token: pulumi.Input[str] | None
+    document: dict[str, Any]
+
+
+class Serving(pulumi.ComponentResource):
+    """A machine that serves, with what was proved about it.
+
+    Outputs:
+        configuration: Verdicts of fabric, weights and smoke test.
+    """
+
+    configuration: Configuration
+
+    def __init__(self, name: str, args: ServingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("nodestack:components:Serving", name, {}, opts)
+        node = args.node.node
+        props: dict[str, Any] = {
+            "account": args.account.model_dump(),
+            "nodeId": node.nodeId,
+            "identity": node.identity,
+            "address": node.address,
+            "sshPort": node.sshPort,
+            "sshUser": node.sshUser,
+            "sshHostPublicKey": node.sshHostPublicKey,
+            "volumeDevice": node.volumeDevice,
+            "sshPrivateKey": args.ssh_private_key,
+            "apiKey": args.api_key,
+            "document": args.document,
+        }
+        if args.hub_token is not None:
+            props["hubToken"] = args.hub_token
+        self.configuration = Configuration(
+            name,
+            props,
+            pulumi.ResourceOptions(parent=self, additional_secret_outputs=["sshPrivateKey", "apiKey", "hubToken"]),
+        )
+        self.register_outputs({"manifest_sha256": self.configuration.manifestSha256})

@@ -1,0 +1,47 @@
+"""The weights volume: protected, and dependent on nothing that costs money."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from nodestack.clouds.base import Account
+from nodestack.components.resources import Volume
+
+
+@dataclass(frozen=True)
+class WeightsVolumeArgs:
+    """What a weights volume is made from.
+
+    Attributes:
+        account: The cloud account it lives in.
+        name: Exact name, found again by it.
+        size_gib: Size in GiB.
+    """
+
+    account: Account
+    name: str
+    size_gib: int
+
+
+class WeightsVolume(pulumi.ComponentResource):
+    """A volume that no teardown, replacement or preemption touches.
+
+    Outputs:
+        volume_id: The cloud's id.
+        summary: Id, size and protection, as the stack shows them.
+    """
+
+    volume_id: pulumi.Output[str]
+    summary: dict[str, Any]
+
+    def __init__(self, name: str, args: WeightsVolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("nodestack:components:WeightsVolume", name, {}, opts)
+        volume = Volume(
+            name,
+            {"account": args.account.model_dump(), "name": args.name, "sizeGib": args.size_gib},
+            pulumi.ResourceOptions(parent=self, protect=True),
+        )
+        self.volume_id = volume.volumeId
+        self.summary = {"id": volume.volumeId, "size_gib": volume.sizeGib, "protected": True}
+        self.register_outputs({"volume_id": self.volume_id})
