@@ -165,8 +165,8 @@ def parse(config: Mapping[str, str]) -> Settings:
       nodestack:volume is missing
       nodestack:model is missing
       nodestack:engine is missing
-      nodestack:api_key is missing: `make secrets` generates it
-      nodestack:ssh_private_key is missing: `make secrets` generates it
+      nodestack:api_key is missing: `make init` generates it
+      nodestack:ssh_private_key is missing: `make init` generates it
       nodestack:modle is no setting; did you mean nodestack:model?
     """
     prefix = f"{NAMESPACE}:"
@@ -193,7 +193,7 @@ def _explain(problem: ErrorDetails) -> str:
     key = f"{NAMESPACE}:{'.'.join(path)}" if path else NAMESPACE
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "missing":
-        hint = ": `make secrets` generates it" if key.endswith(("api_key", "ssh_private_key")) else ""
+        hint = ": `make init` generates it" if key.endswith(("api_key", "ssh_private_key")) else ""
         return f"{key} is missing{hint}"
     if kind == "extra_forbidden":
         return f"{key} is no setting{_suggest(path)}"

@@ -1,0 +1,68 @@
+import doctest
+
+import pytest
+from nodestack import settings
+from nodestack.errors import SettingsError
+from nodestack.settings import parse
+
+from tests.stacks import config
+
+
+def test_the_local_template_is_valid() -> None:
+    assert parse(config()).node.shape == "local"
+
+
+def test_the_docstring_example_holds() -> None:
+    failures, tried = doctest.testmod(settings)
+    assert tried and not failures
+
+
+def test_a_misspelt_key_is_refused_with_the_key_that_was_meant() -> None:
+    with pytest.raises(SettingsError, match=r"nodestack:serving.max_model_length is no setting; did you mean .*max_model_len\?"):
+        parse(config(serving={"max_model_length": 1}))
+
+
+def test_a_misspelt_section_is_refused_with_the_section_that_was_meant() -> None:
+    with pytest.raises(SettingsError, match=r"nodestack:modle is no setting; did you mean nodestack:model\?"):
+        parse(config(modle={"name": "x"}))
+
+
+@pytest.mark.parametrize("commit", ["main", "a" * 39, "A" * 40, "v1.0", "a" * 41])
+def test_a_pin_that_is_not_40_hex_digits_is_refused(commit: str) -> None:
+    with pytest.raises(SettingsError, match=rf"nodestack:model.commit is '{commit}': a pin is 40 hex digits"):
+        parse(config(model={"commit": commit}))
+
+
+def test_all_problems_come_in_one_message() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        parse(config(volume={"size_gib": 0}, node={"shap": "x"}, engine={"build": "rocm"}))
+    text = str(refusal.value)
+    assert "wrong in 3 places" in text
+    assert all(key in text for key in ("volume.size_gib is 0", "node.shap is no setting", "engine.build is 'rocm'"))
+
+
+def test_a_secret_of_the_wrong_form_is_refused_without_being_shown() -> None:
+    short = "hunter2"
+    with pytest.raises(SettingsError) as refusal:
+        parse(config() | {"nodestack:api_key": short})
+    assert "nodestack:api_key" in str(refusal.value)
+    assert short not in str(refusal.value)
+
+
+def test_a_missing_secret_says_how_to_make_it() -> None:
+    values = config()
+    del values["nodestack:ssh_private_key"]
+    with pytest.raises(SettingsError, match=r"nodestack:ssh_private_key is missing: `make init` generates it"):
+        parse(values)
+
+
+def test_settings_are_frozen_and_secrets_do_not_print() -> None:
+    settings_ = parse(config())
+    assert "sk-for-tests" not in repr(settings_)
+    with pytest.raises(ValueError, match="frozen"):
+        settings_.volume = settings_.volume  # type: ignore[misc]
+
+
+def test_an_fp8_cache_on_the_cpu_build_is_refused_with_the_way_out() -> None:
+    with pytest.raises(SettingsError, match=r"serving.kv_cache_dtype is 'fp8', .* set 'auto'"):
+        parse(config(serving={"kv_cache_dtype": "fp8"}))
