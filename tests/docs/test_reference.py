@@ -17,7 +17,7 @@ SECTIONS = {
 def keys_of(page: str, heading: str) -> dict[str, str]:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    return {key: rest for key, rest in re.findall(r"^\| `(\w+)` \| ([^|]*) \|", section, flags=re.M)}
+    return {key: rest for key, rest in re.findall(r"^\| `(\w+)` \|([^|]*)\|", section, flags=re.M)}
 
 
 @pytest.mark.parametrize("section", SECTIONS)
