@@ -1,0 +1,1 @@
+"""Find or adopt, create, wait, delete until gone; knows clouds, knows no Pulumi."""

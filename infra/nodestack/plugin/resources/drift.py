@@ -1,0 +1,64 @@
+"""How a node differs from what was made of it, as sentences; an empty list means all is well."""
+
+from collections.abc import Iterator
+
+from nodestack.provisioning.report import CurrentWeights, NodeStatusReport, Results
+
+_NAMED_FILES = 3
+
+
+def drift(status: NodeStatusReport | None, *, identity: str, document_sha256: str, manifest_sha256: str) -> list[str]:
+    """Return what is not as it was when the configuration last ended well.
+
+    Args:
+        status: What the node says, None where it has nothing to say.
+        identity: The machine the configuration is bound to.
+        document_sha256: Digest of the document that was applied; "" when the last run did not end well.
+        manifest_sha256: Digest of the manifest the weights were verified against.
+    """
+    if status is None:
+        return ["the node was not configured yet, or by another version of nodestack"]
+    return [
+        *_applied(status, identity, document_sha256),
+        *([] if status.service == "active" else [f"the service is {status.service}"]),
+        *_weights(status.weights, manifest_sha256),
+        *_results(status.results),
+    ]
+
+
+def _applied(status: NodeStatusReport, identity: str, document_sha256: str) -> Iterator[str]:
+    if status.identity != identity:
+        yield f"the node calls itself {status.identity or 'nothing yet'}, it was configured as {identity}"
+    if not document_sha256:
+        yield "the last configuration did not end well"
+    elif status.applied is None:
+        yield "a configuration was begun and did not end"
+    elif (status.applied.identity, status.applied.document_sha256) != (identity, document_sha256):
+        yield "another configuration was applied since"
+
+
+def _weights(weights: CurrentWeights | None, manifest_sha256: str) -> Iterator[str]:
+    if weights is None:
+        yield "no weights are in place"
+        return
+    if weights.manifest_sha256 != manifest_sha256:
+        yield "the weights are others than those that were verified"
+    if weights.changed:
+        named = ", ".join(weights.changed[:_NAMED_FILES])
+        more = len(weights.changed) - _NAMED_FILES
+        yield f"weight files changed or are missing since they were verified: {named}" + (
+            f" and {more} more" if more > 0 else ""
+        )
+
+
+def _results(results: Results) -> Iterator[str]:
+    gates = {
+        "driver": results.driver,
+        "fabric": results.fabric,
+        "weights": results.weights,
+        "engine": results.engine,
+        "smoke": results.smoke,
+    }
+    for name, result in gates.items():
+        if result is not None and not result.passed:
+            yield f"the {name} check did not pass when it last ran"

@@ -1,0 +1,181 @@
+"""The Node resource: one machine with the volume attached; deleted before it is replaced."""
+
+from threading import Event
+
+from pydantic import SecretStr
+
+from nodestack.clouds.base import Node as CloudNode
+from nodestack.clouds.base import NodeRequest, NodeStatus, Progress
+from nodestack.errors import CloudError, Interrupted
+from nodestack.lifecycle import nodes
+from nodestack.plugin.diff import Difference, changed_paths
+from nodestack.plugin.properties import Properties
+from nodestack.plugin.resources.base import Args, Call, Made, Resource, Typed, dump
+
+_REACHABLE_TIMEOUT_S = 600
+
+
+class NodeArgs(Args):
+    """A node to be had.
+
+    Attributes:
+        name: Exact name in the account.
+        shape: Name of the node shape in the catalogue.
+        volume_id: The volume to attach.
+        ssh_private_key: The key that may log in, and that the host's key is derived from.
+        hardware_profile: Local cloud only: the recorded hardware that is replayed.
+    """
+
+    name: str
+    shape: str
+    volume_id: str
+    ssh_private_key: SecretStr
+    hardware_profile: str = ""
+
+
+class NodeOutputs(Typed):
+    """A node as it is.
+
+    Attributes:
+        node_id: The cloud's id.
+        identity: Changes whenever the machine behind the name does.
+        address: IP address that takes SSH; "" until known.
+        ssh_port: TCP port of SSH.
+        ssh_user: Login name.
+        ssh_host_public_key: The one host key to accept.
+        volume_device: Block device of the volume on the node.
+        ready: Whether the node once ran and could be worked on; until then an update goes on waiting.
+    """
+
+    node_id: str = ""
+    identity: str = ""
+    address: str = ""
+    ssh_port: int = 0
+    ssh_user: str = ""
+    ssh_host_public_key: str = ""
+    volume_device: str = ""
+    ready: bool = False
+
+
+class Node(Resource[NodeArgs, NodeOutputs]):
+    """Finds or makes, awaits and deletes a machine."""
+
+    token = "nodestack:index:Node"  # noqa: S105 - a resource type, no secret
+    args_type = NodeArgs
+    outputs_type = NodeOutputs
+
+    def diff(self, old_inputs: Properties, news: Properties, outputs: NodeOutputs) -> Difference:
+        """Replace for whatever makes another machine; where an account keeps its things does not."""
+        changed = tuple(path for path in changed_paths(old_inputs, news) if path != "account.directory")
+        return Difference(replaces=changed, observed=() if outputs.ready else ("ready",))
+
+    def preview(self, news: Properties, outputs: NodeOutputs | None) -> Properties:
+        """An update never makes another machine, and what depends on it must not be planned as if it did."""
+        return super().preview(news, None) if outputs is None else dump(outputs)
+
+    def create(self, args: NodeArgs, call: Call) -> Made[NodeOutputs]:
+        """Find or make the node and wait until it can be worked on."""
+        cloud = call.open_account(args.account)
+        known: list[CloudNode] = []
+        request = _request(args)
+
+        def work() -> CloudNode:
+            return nodes.ensure(
+                cloud,
+                request,
+                wait=_wait(args),
+                progress=call.progress,
+                cancelled=call.cancelled,
+                known=known.append,
+            )
+
+        try:
+            node = call.run(work)
+        except Exception as error:
+            if not known and isinstance(error, Interrupted):
+                # Left behind in the middle of a request: what came of it must not be forgotten.
+                known += filter(None, [cloud.find_node(args.name)])
+            if not known:
+                raise
+            return Made(known[-1].node_id, _outputs(known[-1], _host_public_key(args), ready=False), error)
+        return Made(node.node_id, _outputs(node, _host_public_key(args), ready=True))
+
+    def read(self, resource_id: str, args: NodeArgs, outputs: NodeOutputs, call: Call) -> NodeOutputs | None:
+        """Return the node as its cloud sees it; whether it answers is asked by its configuration."""
+        node = nodes.observe(call.open_account(args.account), resource_id)
+        if node is None:
+            return None
+        ready = outputs.ready and node.status is NodeStatus.RUNNING
+        return _outputs(node, outputs.ssh_host_public_key or _host_public_key(args), ready=ready)
+
+    def update(self, resource_id: str, args: NodeArgs, outputs: NodeOutputs, call: Call) -> Made[NodeOutputs]:
+        """Go on waiting for a node that was not ready."""
+        cloud = call.open_account(args.account)
+
+        def work() -> CloudNode:
+            node = nodes.observe(cloud, resource_id)
+            if node is None:
+                raise CloudError(f"node {args.name} vanished while it was updated: run again to make it anew")
+            return nodes.await_ready(cloud, node, wait=_wait(args), progress=call.progress, cancelled=call.cancelled)
+
+        try:
+            return Made(resource_id, _outputs(call.run(work), _host_public_key(args), ready=True))
+        except Exception as error:
+            return Made(resource_id, outputs.model_copy(update={"ready": False}), error)
+
+    def delete(self, resource_id: str, args: NodeArgs, outputs: NodeOutputs, call: Call) -> None:
+        """Delete the node; its volume stays."""
+        cloud = call.open_account(args.account)
+        call.run(lambda: nodes.delete_until_gone(cloud, resource_id, progress=call.progress, cancelled=call.cancelled))
+
+
+def _request(args: NodeArgs) -> NodeRequest:
+    # Imported when needed: cryptography and paramiko cost more than the whole start of the plugin.
+    from nodestack.provisioning import keys  # noqa: PLC0415
+
+    private_pem = args.ssh_private_key.get_secret_value()
+    return NodeRequest(
+        name=args.name,
+        shape=args.shape,
+        volume_id=args.volume_id,
+        ssh_public_key=keys.public_key(private_pem),
+        ssh_host_private_key=SecretStr(keys.host_key(private_pem, args.name)[0]),
+        hardware_profile=args.hardware_profile,
+    )
+
+
+def _wait(args: NodeArgs) -> nodes.WaitUntilReachable:
+    from nodestack.provisioning import reach  # noqa: PLC0415
+
+    host_public_key = _host_public_key(args)
+
+    def wait(node: CloudNode, progress: Progress, cancelled: Event) -> None:
+        connection = reach.Connection(
+            address=node.address,
+            port=node.ssh_port,
+            user=node.ssh_user,
+            host_public_key=host_public_key,
+            private_key=args.ssh_private_key,
+        )
+        reach.wait_for_node(connection, timeout_s=_REACHABLE_TIMEOUT_S, progress=progress, cancelled=cancelled)
+
+    return wait
+
+
+def _host_public_key(args: NodeArgs) -> str:
+    from nodestack.provisioning import keys  # noqa: PLC0415
+
+    return keys.host_key(args.ssh_private_key.get_secret_value(), args.name)[1]
+
+
+def _outputs(node: CloudNode, host_public_key: str, *, ready: bool) -> NodeOutputs:
+    return NodeOutputs(
+        node_id=node.node_id,
+        identity=node.identity,
+        address=node.address,
+        ssh_port=node.ssh_port,
+        ssh_user=node.ssh_user,
+        ssh_host_public_key=host_public_key,
+        volume_device=node.volume_device,
+        ready=ready,
+    )
