@@ -1,4 +1,4 @@
-"""Things that are costly to make and safe to share: built once, kept outside the checkout by what they are made from."""
+"""Things that are costly to make and safe to share: built once, kept outside the checkout by what they are made of."""
 
 import fcntl
 import hashlib
