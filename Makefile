@@ -1,0 +1,77 @@
+# All there is to do here; `make help` tells it. Every target sets up what it needs first, and does nothing twice.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+STACK ?= local
+PY := .venv/bin/python
+BOOTSTRAP := $(firstword $(wildcard /usr/bin/python3) python3) tools/setup.py
+NODES := $(if $(filter local,$(STACK)),local)
+YES_FLAG := $(if $(YES),--yes)
+LOCK := "$$PWD/.nodestack/uv" pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: help up down purge outputs key init env setup test check qualify qualify-spine lock
+
+help: ## Show this
+	@echo "nodestack: declare a GPU node stack, get a verified, private LLM endpoint."
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  STACK=name chooses the stack (default: local, on this machine). Start with: make up"
+
+up: ## Bring the stack up: sets up this machine, then declares, boots, configures and asks for a completion
+	@$(BOOTSTRAP) venv engine $(NODES)
+	@$(PY) -m nodestack.cli up -s "$(STACK)" $(YES_FLAG)
+
+outputs: ## Print what the stack offers and what was verified, as JSON
+	@$(BOOTSTRAP) venv engine
+	@$(PY) -m nodestack.cli outputs -s "$(STACK)"
+
+key: ## Print the endpoint's API key
+	@$(BOOTSTRAP) venv engine
+	@$(PY) -m nodestack.cli key -s "$(STACK)"
+
+down: ## Tear the stack down, all but its weights
+	@$(BOOTSTRAP) venv engine
+	@$(PY) -m nodestack.cli down -s "$(STACK)" $(YES_FLAG)
+
+purge: ## Tear the stack down and delete its weights too; asks first (YES=1 does not)
+	@$(BOOTSTRAP) venv engine
+	@$(PY) -m nodestack.cli purge -s "$(STACK)" $(YES_FLAG)
+
+test: ## Run the tests that CI runs
+	@$(BOOTSTRAP) venv check engine local
+	@$(PY) -m pytest -m "not qualify"
+
+check: ## Run the linters, the type checker and the import contracts
+	@$(BOOTSTRAP) venv check
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@PATH="$$PWD/.venv/bin:$$PATH" lint-imports
+	@git ls-files -z '*.yml' '*.yaml' .yamllint .ansible-lint | xargs -0 $(PY) -m yamllint --strict
+	@PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --strict
+	@git ls-files -z | xargs -0 grep -lZE '^#!.*\b(ba|da)?sh\b' | xargs -0 shellcheck
+
+qualify: check test qualify-spine ## Run everything: checks, tests, drills and benchmarks
+
+qualify-spine: ## Run the drills of a single node's whole life
+	@$(BOOTSTRAP) venv check engine local
+	@$(PY) -m pytest -m qualify
+
+setup: ## Set up this machine and nothing more
+	@$(BOOTSTRAP) venv check engine $(NODES)
+
+init: ## Create the stack's state and secrets, for use with `pulumi` itself
+	@$(BOOTSTRAP) venv engine $(NODES)
+	@$(PY) -m nodestack.cli init -s "$(STACK)"
+
+env: ## Print the engine's environment, for: eval "$(make -s env)"
+	@$(BOOTSTRAP) venv engine
+	@$(PY) -m nodestack.automation.engine
+
+lock: ## Renew the hash-locked requirements
+	@$(BOOTSTRAP) venv
+	@$(LOCK) requirements-dev.in -o requirements-dev.txt
+	@$(LOCK) -c requirements-dev.txt requirements.in -o requirements.txt
+	@$(LOCK) --no-annotate tools/uv.in -o tools/uv.txt
+	@$(LOCK) --no-annotate tools/go.in -o tools/go.txt

@@ -1,0 +1,1 @@
+"""Set-up on a bare machine, from the standard library alone: commands, uv, the environment, the engine, the caches."""

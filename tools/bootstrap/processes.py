@@ -1,0 +1,113 @@
+"""Runs the programs set-up needs: output to a log and line by line to whoever counts, all ended when one part fails."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bootstrap.checkout import SetupError
+
+Argv = Sequence[str | Path]
+
+TAIL_LINES = 8
+SETPRIV = shutil.which("setpriv")
+# The thread that starts a program also waits for it, so the signal comes with the end of the whole process.
+ENDS_WITH_US = [SETPRIV, "--pdeathsig", "TERM", "--"] if SETPRIV else []
+
+
+class Processes:
+    """Everything running at the moment.
+
+    Args:
+        logs: The directory that receives one log for each part.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._stopped = False
+
+    def run(
+        self,
+        part: str,
+        argv: Argv,
+        *,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Run a program to its end.
+
+        Args:
+            part: Whose log its output goes to, and who is named when it fails.
+            argv: The program and its arguments.
+            cwd: Where it runs, by default here.
+            environment: What it gets on top of our environment.
+            on_line: Called with every line it writes.
+
+        Raises:
+            SetupError: It failed; the message has its last lines and the log's path.
+        """
+        self._logs.mkdir(parents=True, exist_ok=True)
+        log = self._logs / f"{part}.log"
+        tail: list[str] = []
+        with log.open("a") as record:
+            record.write(f"$ {' '.join(str(word) for word in argv)}\n")
+            process = self._start(argv, cwd, environment)
+            try:
+                for line in process.stdout or ():
+                    record.write(line)
+                    record.flush()
+                    tail = [*tail, line.rstrip()][-TAIL_LINES:]
+                    on_line(line.rstrip("\n"))
+                code = process.wait()
+            finally:
+                self._end(process)
+        if code:
+            said = " | ".join(line for line in tail if line.strip())
+            raise SetupError(f"{part}: {Path(argv[0]).name} failed ({code}): {said} (all of it: {log})")
+
+    def _start(self, argv: Argv, cwd: Path | None, environment: Mapping[str, str] | None) -> subprocess.Popen[str]:
+        with self._lock:
+            if self._stopped:
+                raise SetupError("stopped because another part failed")
+            try:
+                process = subprocess.Popen(
+                    [*ENDS_WITH_US, *(str(word) for word in argv)],
+                    cwd=cwd,
+                    env={**os.environ, **(environment or {})},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    # A group of its own, so that its children end with it.
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise SetupError(f"cannot run {argv[0]}: {error.strerror}") from error
+            self._running.add(process)
+            return process
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        with self._lock:
+            self._running.discard(process)
+
+    def stop(self) -> None:
+        """End what runs and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._running)
+        for process in running:
+            self._end(process)

@@ -1,0 +1,1 @@
+"""The Python language host of an engine that was built from Go modules, which come without one."""
