@@ -1,1 +1,13 @@
 """One module a cloud behind one protocol: thin clients, no decisions."""
+
+from nodestack.clouds.base import Account, Cloud
+
+
+def open_account(account: Account) -> Cloud:
+    """Return the client of an account; opening one neither asks nor changes anything."""
+    match account.kind:
+        case "local":
+            # Imported when needed: the plugin starts for every `pulumi up` and mostly needs one cloud.
+            from nodestack.clouds.local import LocalCloud  # noqa: PLC0415
+
+            return LocalCloud(account)
