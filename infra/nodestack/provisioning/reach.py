@@ -23,7 +23,9 @@ _POLL_S = 0.5
 _WRONG_KEY_GRACE_S = 20.0
 _SSH_PORT = 22
 _READ_STATUS = f"[ ! -x {STATUS_SCRIPT} ] || exec sudo -n {STATUS_SCRIPT}"
-_READ_CLOUD_INIT = "command -v cloud-init >/dev/null || echo '{}'; cat /run/cloud-init/result.json 2>/dev/null || true"
+_READ_CLOUD_INIT = (
+    "if command -v cloud-init >/dev/null; then cat /run/cloud-init/result.json 2>/dev/null || true; else echo '{}'; fi"
+)
 
 
 class Connection(BaseModel):
@@ -86,17 +88,15 @@ class Session:
             output = b""
             while chunk := _receive(channel, deadline):
                 output += chunk
-            errors = channel.makefile_stderr("rb").read()
             status = channel.recv_exit_status()
         except (TimeoutError, paramiko.SSHException, OSError) as error:
             raise _unreachable(self._connection, f"a command did not end within {timeout_s:g} s") from error
         finally:
             channel.close()
         if status != 0:
-            said = (errors.decode(errors="replace").strip().splitlines() or ["nothing on stderr"])[-1]
             raise ReachError(
-                f"a command on {self._connection.known_host} ended with {status} ({said}): log in as "
-                f"{self._connection.user} and run it by hand: {command[:200]}"
+                f"a command on {self._connection.known_host} ended with {status}: log in as "
+                f"{self._connection.user} and run it by hand: {command}"
             )
         return output.decode(errors="replace")
 

@@ -1,0 +1,192 @@
+"""Applying a playbook to one node, in a process of its own: live progress, one clear failure, nothing left behind."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from pydantic import BaseModel, ConfigDict
+
+from nodestack.clouds.base import Progress
+from nodestack.errors import Interrupted, NodestackError, ProvisioningError, ReachError
+from nodestack.provisioning import workspace
+from nodestack.provisioning.document import NodeDocument
+from nodestack.provisioning.events import Verdict, one_line
+from nodestack.provisioning.lock import LOCK_WAIT_S, NodeLock
+from nodestack.provisioning.reach import Connection, read_status
+from nodestack.provisioning.report import NodeStatusReport
+from nodestack.provisioning.runlog import RunLog
+from nodestack.provisioning.workspace import Secrets
+
+__all__ = ["Provisioned", "Secrets", "apply"]
+
+_POLL_S = 0.1
+_LINE_EVERY_S = 0.5
+_STOP_GRACE_S = 4.0
+_STATUS_TIMEOUT_S = 20.0
+
+
+class Provisioned(BaseModel):
+    """What came of a playbook that ended well.
+
+    Attributes:
+        status: What the node says about itself afterwards.
+        phases: Seconds per role, and "play" for tasks of none.
+        recap: Number of tasks by outcome: ok, changed, skipped and so on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: NodeStatusReport
+    phases: dict[str, float]
+    recap: dict[str, int]
+
+
+def apply(  # noqa: PLR0913 - the contract of the one entry point, each by name
+    connection: Connection,
+    document: NodeDocument,
+    secrets: Secrets,
+    *,
+    log_directory: Path,
+    progress: Progress,
+    cancelled: threading.Event,
+    playbook: str | Path = "site.yml",
+    lock_wait_s: float = LOCK_WAIT_S,
+) -> Provisioned:
+    """Run a playbook against a node that `wait_for_node` found ready.
+
+    Args:
+        connection: How the node is reached.
+        document: What to apply; its `*_file` fields are set here.
+        secrets: Handed over as files of mode 0600 in a private directory that is removed afterwards.
+        log_directory: Gets what Ansible printed, one file of mode 0600 a run; the last runs are kept.
+        progress: Takes a line at most twice a second.
+        cancelled: Set by whoever wants this to stop.
+        playbook: Name of a playbook of ours, or the path of another.
+        lock_wait_s: How long another run on the same node is waited for.
+
+    Raises:
+        ProvisioningError: A task failed, with the gate's own message; or another run holds the node.
+        ReachError: The node does not answer, or stopped answering in mid-play.
+        Interrupted: `cancelled` was set; nothing of the run is left on this machine.
+    """
+    run = uuid.uuid4().hex
+    show = _throttled(progress)
+    chosen = workspace.PLAYBOOKS / playbook
+    with (
+        workspace.workspace() as directory,
+        NodeLock(connection, run, progress, lock_wait_s) as lock,
+        RunLog(log_directory, chosen.stem, secrets, connection) as log,
+    ):
+        lock.take(cancelled)
+        workspace.fill(
+            directory, connection=connection, document=document, secrets=secrets, run=run, applied=lock.applied
+        )
+        verdict = Verdict()
+        for line in _run(directory, chosen, lock, cancelled):
+            if line:
+                verdict.take(log.note(line))
+            show(verdict.line)
+        failure = _failure(verdict, log, connection)
+    if failure is not None:
+        raise failure
+    status = read_status(connection, _STATUS_TIMEOUT_S)
+    if status is None:
+        raise ProvisioningError(f"{chosen.name} ended well, but the node cannot say how it is: see {log.path}")
+    return Provisioned(status=status, phases=verdict.phases, recap=verdict.recap)
+
+
+def _run(directory: Path, playbook: Path, lock: NodeLock, cancelled: threading.Event) -> Iterator[str]:
+    """Yield what the child prints, line by line, and "" now and then while it prints nothing."""
+    child = subprocess.Popen(  # noqa: S603 - our own module with paths of ours
+        [sys.executable, "-m", "nodestack.provisioning.runner", str(directory), str(playbook)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=workspace.environment(directory),
+        cwd=directory,
+        start_new_session=True,
+    )
+    try:
+        lines = _lines_of(child.stdout)
+        while True:
+            if cancelled.is_set():
+                raise Interrupted("stopped in mid-play; the node is kept, run again to continue")
+            lock.check()
+            try:
+                line = lines.get(timeout=_POLL_S)
+            except queue.Empty:
+                line = ""
+            if line is None:
+                return
+            yield line
+    finally:
+        _end(child)
+
+
+def _throttled(progress: Progress) -> Progress:
+    """Return a progress that is told often, and passes on what is new at most every `_LINE_EVERY_S` seconds."""
+    shown, shown_at = "", 0.0
+
+    def show(line: str) -> None:
+        nonlocal shown, shown_at
+        if line != shown and time.monotonic() - shown_at >= _LINE_EVERY_S:
+            shown, shown_at = line, time.monotonic()
+            progress(line)
+
+    return show
+
+
+def _lines_of(stream: IO[bytes] | None) -> "queue.Queue[str | None]":
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def pump() -> None:
+        for line in stream or ():
+            lines.put(line.decode(errors="replace"))
+        lines.put(None)
+
+    threading.Thread(target=pump, name="ansible-events", daemon=True).start()
+    return lines
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child, which ends its own; what escaped that is ended with the private directory."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is None:
+            os.killpg(child.pid, number)
+            try:
+                child.wait(_STOP_GRACE_S)
+            except subprocess.TimeoutExpired:
+                continue
+    if child.stdin is not None:
+        child.stdin.close()
+
+
+def _failure(verdict: Verdict, log: RunLog, connection: Connection) -> NodestackError | None:
+    if verdict.returncode == 0:
+        return None
+    bad = verdict.failure
+    if bad is None:
+        why = one_line(log.redact(verdict.last_error)) or "it ended before it said anything"
+        if verdict.returncode is None:
+            why = f"its process was ended from outside at {verdict.line or 'the start'}; run again to continue"
+        return ProvisioningError(f"Ansible did not get to its end: {why} (details in {log.path})")
+    where = f"{bad.role or 'play'}"
+    if bad.kind == "unreachable":
+        return ReachError(
+            f"{connection.known_host} stopped answering at {where} · {bad.task}: check that the machine still runs, "
+            f"then run again, it continues from there (details in {log.path})"
+        )
+    if bad.message:
+        return ProvisioningError(f"{where}: {log.redact(bad.message)}", role=bad.role, task=bad.task)
+    status = "" if bad.returncode is None else f" with exit status {bad.returncode}"
+    return ProvisioningError(
+        f'{where}: the task "{bad.task}" failed{status}: read its output in {log.path}', role=bad.role, task=bad.task
+    )
