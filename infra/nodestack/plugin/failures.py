@@ -26,7 +26,7 @@ def reason(error: Exception, secrets: Iterable[str] = ()) -> str:
     Where a foreign error was raised goes to stderr without its text, which may hold anything.
     """
     if isinstance(error, NodestackError):
-        return _without(secrets, str(error))
+        return without(secrets, str(error))
     frames = traceback.extract_tb(error.__traceback__)
     where = "\n".join(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
     print(f"nodestack plugin: unexpected {type(error).__name__} at\n{where}", file=sys.stderr, flush=True)
@@ -56,7 +56,8 @@ def abort_keeping(
     context.abort(code, text)
 
 
-def _without(secrets: Iterable[str], text: str) -> str:
+def without(secrets: Iterable[str], text: str) -> str:
+    """Return a text with every secret in it hidden; what is too short to be one would hide half the words."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, _HIDDEN)

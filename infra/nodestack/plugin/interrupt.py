@@ -8,8 +8,11 @@ from nodestack.errors import Interrupted
 
 Result = TypeVar("Result")
 
-GRACE_S = 8.0
+GRACE_S = 7.0
 """Seconds the work gets to end by itself once cancelled; the engine is answered within 10."""
+
+LAST_LOOK_S = 2.0
+"""Seconds a look for what came of work that was left behind may take."""
 
 
 def until_cancelled(work: Callable[[], Result], cancelled: threading.Event, grace_s: float = GRACE_S) -> Result:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from nodestack import clouds
 from nodestack.clouds.base import Account, Cloud
 from nodestack.errors import AmbiguousError, SettingsError
-from nodestack.plugin.failures import abort, abort_keeping, reason
+from nodestack.plugin.failures import abort, abort_keeping, reason, without
 from nodestack.plugin.progress import Silence, Sink
 from nodestack.plugin.properties import decode, encode, secrets
 from nodestack.plugin.resources import RESOURCES
@@ -93,11 +93,15 @@ class Servicer(ResourceProviderServicer):
     def Check(self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         """Return the inputs with everything that is wrong with them."""
         resource = _resource(request.urn, context)
+        hidden = secrets(request.news)
         try:
             problems = resource.check(decode(request.olds), decode(request.news))
         except Exception as error:
-            abort(context, error, secrets(request.news))
-        failures = [provider_pb2.CheckFailure(property=problem.path, reason=problem.reason) for problem in problems]
+            abort(context, error, hidden)
+        failures = [
+            provider_pb2.CheckFailure(property=problem.path, reason=without(hidden, problem.reason))
+            for problem in problems
+        ]
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
     def Diff(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:

@@ -4,14 +4,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
-from typing import ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from nodestack.clouds.base import Account, Cloud, Progress
+from nodestack.errors import NodestackError
 from nodestack.plugin.diff import Difference
-from nodestack.plugin.interrupt import until_cancelled
+from nodestack.plugin.interrupt import LAST_LOOK_S, until_cancelled
 from nodestack.plugin.properties import UNKNOWN, Plain, Properties, Unknown
 
 
@@ -32,6 +33,9 @@ class Args(Typed):
 
     account: Account
 
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 A = TypeVar("A", bound=Args)
 O = TypeVar("O", bound=Typed)  # noqa: E741 - pairs with A
@@ -55,6 +59,13 @@ class Call:
     def run(self, work: Callable[[], Result]) -> Result:
         """Do work that must not keep the engine waiting once it asked to stop."""
         return until_cancelled(work, self.cancelled)
+
+    def find_left_behind(self, find: Callable[[], Result | None]) -> Result | None:
+        """Look for what came of work that failed or was left behind; None also when that cannot be seen in time."""
+        try:
+            return until_cancelled(find, self.cancelled, LAST_LOOK_S)
+        except NodestackError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -113,11 +124,23 @@ class Resource(ABC, Generic[A, O]):
             self.args_type.model_validate(news, by_alias=True, by_name=False)
         except ValidationError as error:
             return [
-                Problem(".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, "))
-                for item in error.errors(include_url=False, include_input=False, include_context=False)
+                Problem(".".join(str(part) for part in item["loc"]), self._sentence(item))
+                for item in error.errors(include_url=False, include_context=False)
                 if not _is_unknown(news, item["loc"])
             ]
         return []
+
+    def _sentence(self, problem: "ErrorDetails") -> str:
+        if problem["type"] == "extra_forbidden":
+            return "this is not known: check how it is spelt"
+        message = problem["msg"].removeprefix("Value error, ")
+        found = problem["input"]
+        discreet = isinstance(found, str | int | float) and problem["loc"][0] not in self._secret_names()
+        return f"{message}, found {found!r}" if discreet else message
+
+    def _secret_names(self) -> set[str]:
+        fields = self.args_type.model_fields.items()
+        return {info.alias or name for name, info in fields if "SecretStr" in repr(info.annotation)}
 
     @abstractmethod
     def diff(self, old_inputs: Properties, news: Properties, outputs: O) -> Difference:

@@ -94,7 +94,7 @@ class Node(Resource[NodeArgs, NodeOutputs]):
         except Exception as error:
             if not known and isinstance(error, Interrupted):
                 # Left behind in the middle of a request: what came of it must not be forgotten.
-                known += filter(None, [cloud.find_node(args.name)])
+                known += filter(None, [call.find_left_behind(lambda: cloud.find_node(args.name))])
             if not known:
                 raise
             return Made(known[-1].node_id, _outputs(known[-1], _host_public_key(args), ready=False), error)

@@ -86,7 +86,7 @@ class Volume(Resource[VolumeArgs, VolumeOutputs]):
             )
         except Exception as error:
             # A volume that exists but could not be grown must not be forgotten.
-            volume = cloud.find_volume(args.name)
+            volume = call.find_left_behind(lambda: cloud.find_volume(args.name))
             if volume is None:
                 raise
             return _made(volume, error)
