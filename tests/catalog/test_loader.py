@@ -38,5 +38,6 @@ def test_the_tiny_model_is_the_one_that_the_local_hub_serves() -> None:
     form = model.formats["bf16"]
     assert form.commit == tiny_model.COMMIT
     assert form.repository == tiny_model.REPOSITORY
-    files = [path for path in tiny_model.repository().rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= form.size_bytes
+    sizes = [path.stat().st_size for path in (tiny_model.repository() / tiny_model.COMMIT).iterdir()]
+    assert sum(sizes) == form.size_bytes
+    assert max(sizes) == form.largest_file_bytes

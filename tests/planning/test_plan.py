@@ -62,7 +62,7 @@ def test_an_option_that_nodestack_owns_is_refused() -> None:
 
 
 def test_a_sequence_longer_than_the_model_knows_is_refused() -> None:
-    assert "the model knows 4096 positions" in refusals(parse(config(serving={"max_model_len": 5000})))
+    assert "the model knows 8192 positions" in refusals(parse(config(serving={"max_model_len": 9000})))
 
 
 @pytest.mark.parametrize(("section", "key"), [("model", "name"), ("model", "format"), ("node", "shape"), ("engine", "version")])
