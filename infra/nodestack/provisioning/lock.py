@@ -12,10 +12,9 @@ from typing import Any, Self
 
 import paramiko
 
-from nodestack.clouds.base import Progress
 from nodestack.errors import Interrupted, NodestackError, ProvisioningError, ReachError
 from nodestack.provisioning.events import progress_line
-from nodestack.provisioning.reach import Connection, Session, session
+from nodestack.provisioning.reach import Connection, Progress, Session, session
 
 LOCK_WAIT_S = 180.0
 """How long another run is waited for: longer than a package installation that a killed run left over may take."""

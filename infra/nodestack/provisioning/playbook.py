@@ -14,13 +14,12 @@ from typing import IO
 
 from pydantic import BaseModel, ConfigDict
 
-from nodestack.clouds.base import Progress
 from nodestack.errors import Interrupted, NodestackError, ProvisioningError, ReachError
 from nodestack.provisioning import workspace
 from nodestack.provisioning.document import NodeDocument
 from nodestack.provisioning.events import Verdict, one_line
 from nodestack.provisioning.lock import LOCK_WAIT_S, NodeLock
-from nodestack.provisioning.reach import Connection, read_status
+from nodestack.provisioning.reach import Connection, Progress, read_status
 from nodestack.provisioning.report import NodeStatusReport
 from nodestack.provisioning.runlog import RunLog
 from nodestack.provisioning.workspace import Secrets
@@ -105,7 +104,7 @@ def apply(  # noqa: PLR0913 - the contract of the one entry point, each by name
 
 def _run(directory: Path, playbook: Path, lock: NodeLock, cancelled: threading.Event) -> Iterator[str]:
     """Yield what the child prints, line by line, and "" now and then while it prints nothing."""
-    child = subprocess.Popen(  # noqa: S603 - our own module with paths of ours
+    child = subprocess.Popen(
         [sys.executable, "-m", "nodestack.provisioning.runner", str(directory), str(playbook)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -5,16 +5,18 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import paramiko
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from nodestack.clouds.base import Progress
 from nodestack.errors import Interrupted, ReachError
 from nodestack.provisioning.report import NodeStatusReport
+
+Progress = Callable[[str], None]
+"""Takes one short line about what is going on; shown live, never stored."""
 
 STATUS_SCRIPT = "/usr/local/lib/nodestack/status"
 

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import ansible_runner  # type: ignore[import-untyped]
+import ansible_runner
 
 from nodestack.provisioning import processes
 from nodestack.provisioning.events import PlayEvent, translate
