@@ -30,6 +30,7 @@ class Processes:
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
         self._stopped = False
+        self._logged: set[str] = set()
 
     def run(
         self,
@@ -55,7 +56,10 @@ class Processes:
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{part}.log"
         tail: list[str] = []
-        with log.open("a") as record:
+        with self._lock:
+            mode = "a" if part in self._logged else "w"
+            self._logged.add(part)
+        with log.open(mode) as record:
             record.write(f"$ {' '.join(str(word) for word in argv)}\n")
             process = self._start(argv, cwd, environment)
             try:
@@ -101,6 +105,8 @@ class Processes:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        if process.stdout:
+            process.stdout.close()
         with self._lock:
             self._running.discard(process)
 
