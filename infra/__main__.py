@@ -8,6 +8,7 @@ from pathlib import Path
 import pulumi
 from nodestack.catalog import load
 from nodestack.clouds.base import LocalAccount
+from nodestack.clouds.hubs import require_pin
 from nodestack.components.gpu_node import GpuNode, GpuNodeArgs
 from nodestack.components.outputs import export
 from nodestack.components.serving import Serving, ServingArgs
@@ -30,6 +31,8 @@ def main() -> None:
 
     name = f"{pulumi.get_project()}-{pulumi.get_stack()}"
     account = LocalAccount(directory=str(PROJECT / settings.cloud.directory))
+    if not require_pin(account, settings.model.hub, plan.repository, plan.commit, settings.hub_token):
+        pulumi.log.warn(f"{settings.model.hub} could not be asked for {plan.repository} from here; the node will ask")
     ssh_private_key = pulumi.Output.secret(settings.ssh_private_key.get_secret_value())
 
     volume = WeightsVolume("weights", WeightsVolumeArgs(account, f"{name}-weights", settings.volume.size_gib))
