@@ -50,22 +50,30 @@ def test_bf16_does_not_fit_eight_h100_and_the_refusal_shows_the_arithmetic() -> 
 
 def test_a_volume_too_small_for_the_weights_is_refused_with_the_size_to_ask_for() -> None:
     text = refusals(gpu_settings(volume={"size_gib": 300}))
-    assert "volume.size_gib is 300 (322.1 GB), weights, engine and caches need 428.8 GB: ask for 400 GiB or more" in text
+    assert (
+        "volume.size_gib is 300 (322.1 GB), weights, engine and caches need 428.8 GB: ask for 400 GiB or more" in text
+    )
 
 
 def test_a_format_without_a_known_pin_needs_one_from_the_stack() -> None:
-    assert "no commit of arcee-ai/Trinity-Large-Thinking-W4A16 is pinned" in refusals(gpu_settings(model={"format": "w4a16"}))
+    assert "no commit of arcee-ai/Trinity-Large-Thinking-W4A16 is pinned" in refusals(
+        gpu_settings(model={"format": "w4a16"})
+    )
 
 
 def test_an_option_that_nodestack_owns_is_refused() -> None:
-    assert "serving.options.api-key is not a free option" in refusals(parse(config(serving={"options": {"api-key": "x"}})))
+    assert "serving.options.api-key is not a free option" in refusals(
+        parse(config(serving={"options": {"api-key": "x"}}))
+    )
 
 
 def test_a_sequence_longer_than_the_model_knows_is_refused() -> None:
     assert "the model knows 8192 positions" in refusals(parse(config(serving={"max_model_len": 9000})))
 
 
-@pytest.mark.parametrize(("section", "key"), [("model", "name"), ("model", "format"), ("node", "shape"), ("engine", "version")])
+@pytest.mark.parametrize(
+    ("section", "key"), [("model", "name"), ("model", "format"), ("node", "shape"), ("engine", "version")]
+)
 def test_a_name_that_the_catalogue_lacks_is_refused_with_key_and_value(section: str, key: str) -> None:
     with pytest.raises(CatalogError, match=rf"{section}\.{key} is 'nope', known are: "):
         make_plan(parse(config(**{section: {key: "nope"}})), load())

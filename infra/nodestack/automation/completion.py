@@ -53,7 +53,9 @@ def ask(endpoint_url: str, model: str, api_key: str) -> Completion:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310
             answer: dict[str, Any] = json.load(reply)
     except (urllib.error.URLError, TimeoutError, ValueError) as error:
-        raise ReachError(f"{endpoint_url} did not complete a chat: {error}; run `make up` to have it checked") from error
+        raise ReachError(
+            f"{endpoint_url} did not complete a chat: {error}; run `make up` to have it checked"
+        ) from error
     message = answer["choices"][0]["message"]
     parts = [message.get("reasoning"), message.get("content")]
     return Completion(

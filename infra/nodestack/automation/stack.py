@@ -90,7 +90,9 @@ def _from_template(checkout: Checkout, stack: str) -> None:
     template = checkout.template(stack)
     if not template.exists():
         known = sorted(path.stem for path in template.parent.glob("*.yaml"))
-        raise NodestackError(f"there is no stack {stack!r}: no {checkout.stack_file(stack).name}; known: {', '.join(known)}")
+        raise NodestackError(
+            f"there is no stack {stack!r}: no {checkout.stack_file(stack).name}; known: {', '.join(known)}"
+        )
     target = checkout.stack_file(stack)
     partial = target.with_suffix(".partial")
     shutil.copyfile(template, partial)
@@ -99,7 +101,10 @@ def _from_template(checkout: Checkout, stack: str) -> None:
 
 
 def _ensure_passphrase(checkout: Checkout, stack: str) -> None:
-    if {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys() or checkout.passphrase.exists():
+    if {
+        "PULUMI_CONFIG_PASSPHRASE",
+        "PULUMI_CONFIG_PASSPHRASE_FILE",
+    } & os.environ.keys() or checkout.passphrase.exists():
         return
     if "encryptionsalt" in checkout.stack_file(stack).read_text(encoding="utf-8"):
         raise RecoveryError(
