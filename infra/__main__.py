@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pulumi
+
 from nodestack.catalog import load
 from nodestack.clouds.base import LocalAccount
 from nodestack.clouds.hubs import require_pin

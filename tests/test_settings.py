@@ -1,10 +1,10 @@
 import doctest
 
 import pytest
+
 from nodestack import settings
 from nodestack.errors import SettingsError
 from nodestack.settings import parse
-
 from tests.stacks import config
 
 
@@ -18,7 +18,9 @@ def test_the_docstring_example_holds() -> None:
 
 
 def test_a_misspelt_key_is_refused_with_the_key_that_was_meant() -> None:
-    with pytest.raises(SettingsError, match=r"nodestack:serving.max_model_length is no setting; did you mean .*max_model_len\?"):
+    with pytest.raises(
+        SettingsError, match=r"nodestack:serving.max_model_length is no setting; did you mean .*max_model_len\?"
+    ):
         parse(config(serving={"max_model_length": 1}))
 
 

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from nodestack.automation.checkout import Checkout
 from nodestack.automation.recovery import recover
 from nodestack.errors import RecoveryError

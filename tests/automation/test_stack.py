@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from nodestack.automation import stack
 from nodestack.automation.checkout import Checkout, find
 from nodestack.errors import NodestackError, RecoveryError

@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from nodestack.catalog import load, loader
 from nodestack.clouds.local import tiny_model
 from nodestack.errors import CatalogError

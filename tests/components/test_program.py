@@ -4,12 +4,13 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.rpc import deserialize_properties
+
 from nodestack.clouds.base import LocalAccount
 from nodestack.components.gpu_node import GpuNode, GpuNodeArgs
 from nodestack.components.serving import Serving, ServingArgs
 from nodestack.components.weights_volume import WeightsVolume, WeightsVolumeArgs
-from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.rpc import deserialize_properties
 
 ACCOUNT = LocalAccount(directory="/var/lib/somewhere")
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from nodestack.settings import NAMESPACE, Section, Settings
 
 ROOT = Path(__file__).resolve().parents[2]

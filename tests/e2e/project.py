@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from nodestack.provisioning import keys, reach
 from pydantic import SecretStr
+
+from nodestack.provisioning import keys, reach
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "local"

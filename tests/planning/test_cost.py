@@ -1,4 +1,5 @@
 import pytest
+
 from nodestack.catalog import load
 from nodestack.planning.cost import expected
 

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nodestack.catalog import load
 from nodestack.planning.kv_cache import capacity, layout
 

@@ -1,12 +1,12 @@
 import pytest
+from pydantic import ValidationError
+
 from nodestack.catalog import load
 from nodestack.errors import CatalogError, PlanError
 from nodestack.planning.document import node_document
 from nodestack.planning.plan import Plan, make_plan
 from nodestack.provisioning.document import NodeDocument
 from nodestack.settings import Settings, parse
-from pydantic import ValidationError
-
 from tests.stacks import config, gpu_config
 
 MACHINE_FIELDS = {

@@ -17,7 +17,7 @@ class Engine:
 
     def stream(self, *arguments: str) -> int:
         """Run a command on the user's terminal and return its exit status."""
-        return subprocess.run(self._argv(arguments), cwd=self.checkout.root, env=self._env(), check=False).returncode  # noqa: S603
+        return subprocess.run(self._argv(arguments), cwd=self.checkout.root, env=self._env(), check=False).returncode
 
     def ask(self, *arguments: str, stdin: str | None = None) -> str:
         """Run a command quietly and return what it printed.
@@ -29,7 +29,7 @@ class Engine:
         Raises:
             NodestackError: It failed; the message carries the engine's own last line.
         """
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             self._argv(arguments),
             cwd=self.checkout.root,
             env=self._env(),
