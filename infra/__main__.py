@@ -49,7 +49,7 @@ def main() -> None:
             ready_timeout_s=settings.node.ready_timeout_s,
         ),
     )
-    hub_token = settings.hub_token and pulumi.Output.secret(settings.hub_token.get_secret_value())
+    token = settings.hub_token
     serving = Serving(
         "serving",
         ServingArgs(
@@ -57,7 +57,7 @@ def main() -> None:
             node=node,
             ssh_private_key=ssh_private_key,
             api_key=pulumi.Output.secret(settings.api_key.get_secret_value()),
-            hub_token=hub_token,
+            hub_token=pulumi.Output.secret(token.get_secret_value()) if token else None,
             document=node_document(settings, plan, catalog),
         ),
     )

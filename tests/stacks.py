@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SECRETS = {"nodestack:api_key": "sk-for-tests-0123456789", "nodestack:ssh_private_key": "no key, never parsed here"}
 
 
-def config(template: str = "local", **sections: dict[str, Any] | None) -> dict[str, str]:
-    """Return the engine's configuration of a template, with sections updated by key (None removes a section)."""
-    text = (ROOT / "stacks" / "templates" / f"{template}.yaml").read_text(encoding="utf-8")
+def config(**sections: dict[str, Any] | None) -> dict[str, str]:
+    """Return the engine's configuration of the local template, with sections updated by key (None removes a section)."""
+    text = (ROOT / "stacks" / "templates" / "local.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.safe_load(text)["config"]
     for section, changes in sections.items():
         key = f"nodestack:{section}"

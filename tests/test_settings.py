@@ -62,7 +62,7 @@ def test_settings_are_frozen_and_secrets_do_not_print() -> None:
     settings_ = parse(config())
     assert "sk-for-tests" not in repr(settings_)
     with pytest.raises(ValueError, match="frozen"):
-        settings_.volume = settings_.volume  # type: ignore[misc]
+        settings_.volume = settings_.volume
 
 
 def test_an_fp8_cache_on_the_cpu_build_is_refused_with_the_way_out() -> None:

@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for name, run, summary in (
+    for name, run, purpose in (
         ("up", _up, "Bring a stack up and show a completion of its endpoint."),
         ("down", _down, "Tear a stack down, all but its weights volume."),
         ("purge", _purge, "Tear a stack down and delete its weights volume too."),
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         ("key", _key, "Print the API key of a stack's endpoint."),
         ("init", _init, "Create a stack's state and generate the secrets it lacks."),
     ):
-        added = command(name, run, summary)
+        added = command(name, run, purpose)
         added.add_argument("-s", "--stack", default="local", help="the stack (default: local)")
         if name in {"up", "down", "purge"}:
             added.add_argument("--yes", action="store_true", help="do not ask; implied for the local stack")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from nodestack.catalog import load, loader
+from nodestack.catalog import Driver, load, loader
 from nodestack.clouds.local import tiny_model
 from nodestack.errors import CatalogError
 
@@ -31,7 +31,7 @@ def test_a_malformed_file_is_refused_by_file_and_field(tmp_path: Path, monkeypat
     (tmp_path / "drivers.yaml").write_text("version: 580.95.05\nbranch: R580\nsource: none\n")
     monkeypatch.setattr(loader, "HERE", tmp_path)
     with pytest.raises(CatalogError, match=r"drivers.yaml: date: Field required"):
-        loader._read("drivers.yaml", loader.Driver)
+        loader._read("drivers.yaml", Driver)
 
 
 def test_the_tiny_model_is_the_one_that_the_local_hub_serves() -> None:

@@ -34,7 +34,7 @@ class Recorder(MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:
         self.declared[request.type] = request
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
     def inputs(self, kind: str) -> dict[str, Any]:
         return dict(deserialize_properties(self.declared[f"nodestack:index:{kind}"].object))
@@ -47,7 +47,7 @@ def recorder() -> Recorder:
     return recorder
 
 
-@pulumi.runtime.test
+@pulumi.runtime.test  # type: ignore[untyped-decorator]
 def declare() -> Any:
     volume = WeightsVolume("weights", WeightsVolumeArgs(ACCOUNT, "nodestack-test-weights", 16))
     node = GpuNode(
@@ -57,7 +57,7 @@ def declare() -> Any:
     document = {"vllm_options": {"max-model-len": 1024}, "weights_commit": "0" * 40}
     secret = pulumi.Output.secret
     serving = Serving("serving", ServingArgs(ACCOUNT, node, secret("pem"), secret("key"), None, document))
-    return serving.configuration.identity
+    return serving.configuration.manifestSha256
 
 
 def test_the_volume_depends_on_nothing_and_is_protected(recorder: Recorder) -> None:

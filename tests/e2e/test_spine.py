@@ -1,4 +1,4 @@
-"""A stack's life on this machine, in order: up, again, damage and repair, down and up, a lost machine, a broken fabric, purge."""
+"""A stack's life on this machine, in order: up, damage and repair, down and up, a lost machine, a bad fabric, purge."""
 
 import json
 import os

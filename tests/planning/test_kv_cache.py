@@ -10,7 +10,7 @@ GIB = 2**30
 
 
 def test_the_formula_meets_a_measured_start_within_a_tenth_of_a_percent() -> None:
-    """FP8-Block on 4x H200, fp8 KV, 262144 tokens, 8192 batched: the log says 26.73 GiB a GPU, 3,275,586 tokens, 12.50x."""
+    """FP8-Block on 4x H200, fp8 KV, 8192 batched: the log says 26.73 GiB a GPU, 3,275,586 tokens, 12.50x at 262144."""
     cache = layout(TRINITY, tensor_parallel_size=4, bytes_per_element=1, block_tokens=16)
     held = capacity(cache, int(26.73 * GIB), 262144, 8192)
     assert held.concurrency == pytest.approx(12.4954, rel=1e-3)

@@ -28,7 +28,7 @@ def _unlock(lock: Path) -> str:
     pid, host = int(owner["pid"]), owner["hostname"]
     if host != socket.gethostname():
         raise RecoveryError(
-            f"the stack is locked by process {pid} on host {host}: wait for it, or run `pulumi cancel` when it is surely gone"
+            f"the stack is locked by process {pid} on host {host}: wait for it, or `pulumi cancel` if it is surely gone"
         )
     if _alive(pid):
         raise RecoveryError(f"the stack is locked by process {pid}, which is running: wait for it or stop it")

@@ -74,4 +74,4 @@ def _ask(endpoint: str, repository: str, commit: str, token: SecretStr | None) -
         return type(error).__name__
     if reply.status_code == HTTPStatus.OK:
         return ""
-    return reply.headers.get("X-Error-Code", f"HTTP {reply.status_code}")
+    return str(reply.headers.get("X-Error-Code", f"HTTP {reply.status_code}"))
