@@ -11,7 +11,7 @@ SECRETS = {"nodestack:api_key": "sk-for-tests-0123456789", "nodestack:ssh_privat
 
 
 def config(**sections: dict[str, Any] | None) -> dict[str, str]:
-    """Return the engine's configuration of the local template, with sections updated by key (None removes a section)."""
+    """Return the engine's configuration of the local template with sections updated by key (None removes one)."""
     text = (ROOT / "stacks" / "templates" / "local.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.safe_load(text)["config"]
     for section, changes in sections.items():
