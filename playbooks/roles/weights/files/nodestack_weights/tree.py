@@ -1,0 +1,137 @@
+"""A directory compared with its manifest: hashed in parallel, and the record of what was found good."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from nodestack_weights import manifest
+from nodestack_weights.manifest import Entry, Manifest
+
+_PIECE_BYTES = 4 * 1024 * 1024
+Stamp = tuple[int, int]
+"""A file's size in bytes and its time of change in nanoseconds: what shows cheaply that it was touched."""
+
+
+class Finding(NamedTuple):
+    """What is wrong with one file, by its path in the repository."""
+
+    path: str
+    problem: str
+
+
+class Record(NamedTuple):
+    """What was verified on this node: kept on its own disk, so that a new node verifies everything anew.
+
+    Attributes:
+        directory: The commit's directory.
+        manifest_path: Its manifest.
+        repository: "organisation/name".
+        commit: 40 hex digits.
+        manifest_sha256: The digest it was verified against.
+        files: Stamp of each good file, when it was hashed; a file that was found bad has none.
+    """
+
+    directory: str
+    manifest_path: str
+    repository: str
+    commit: str
+    manifest_sha256: str
+    files: dict[str, Stamp | None]
+
+    def write(self, path: Path) -> None:
+        """Replace the record in this file."""
+        manifest.replace_file(path, (json.dumps(self._asdict(), indent=1) + "\n").encode())
+
+
+def read_record(path: Path) -> Record | None:
+    """Return the record in this file, or None where nothing was verified yet."""
+    try:
+        content = json.loads(path.read_bytes())
+        files = {name: (stamp[0], stamp[1]) if stamp else None for name, stamp in content.pop("files").items()}
+        return Record(files=files, **content)
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Return the stamp of a regular file, or None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_size, status.st_mtime_ns) if path.is_file() else None
+
+
+def sha256(path: Path, on_bytes: Callable[[int], None] = lambda count: None) -> str:
+    """Return the SHA-256 of a file, telling how many more bytes were read as it goes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+            on_bytes(len(piece))
+    return digest.hexdigest()
+
+
+def check(
+    directory: Path,
+    entries: Iterable[Entry],
+    *,
+    workers: int,
+    on_bytes: Callable[[int], None] = lambda count: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[dict[str, Stamp], list[Finding]]:
+    """Compare files with their manifest, several at once; hashing releases the interpreter's lock.
+
+    Args:
+        directory: Where the files are.
+        entries: What they must be.
+        workers: How many are read at once.
+        on_bytes: Gets the number of bytes read since it was last called, from any thread.
+        cancelled: Once true, files not yet begun are reported as not looked at.
+
+    Returns:
+        The stamp of each good file, and what is wrong with each other one.
+    """
+
+    def one(entry: Entry) -> tuple[Entry, Stamp | None, str]:
+        path = directory / entry.path
+        before = stamp(path)
+        if cancelled():
+            return entry, before, "was not looked at"
+        if before is None:
+            return entry, None, "is missing"
+        if before[0] != entry.size:
+            return entry, before, f"has {before[0]} bytes instead of {entry.size}"
+        try:
+            found = sha256(path, on_bytes)
+        except OSError as error:
+            return entry, before, f"cannot be read ({error.strerror})"
+        return entry, before, "" if found == entry.sha256 else f"has SHA-256 {found} instead of {entry.sha256}"
+
+    good: dict[str, Stamp] = {}
+    findings: list[Finding] = []
+    with ThreadPoolExecutor(workers) as pool:
+        for entry, seen, problem in pool.map(one, entries):
+            if problem or seen is None:
+                findings.append(Finding(entry.path, problem))
+            else:
+                good[entry.path] = seen
+    return good, findings
+
+
+def unlisted(directory: Path, expected: Manifest) -> list[str]:
+    """Return the paths of files that the manifest does not have: an engine would load a stray shard."""
+    listed = {entry.path for entry in expected.entries}
+    found: list[str] = []
+    for parent, _, names in os.walk(directory):
+        found += [(Path(parent) / name).relative_to(directory).as_posix() for name in names]
+    return sorted(path for path in found if path not in listed)
+
+
+def hash_workers() -> int:
+    """Return how many files to hash at once: one a core, few enough that a disk still reads in order."""
+    return min(len(os.sched_getaffinity(0)), 16)
