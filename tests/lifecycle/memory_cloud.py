@@ -24,14 +24,16 @@ class MemoryCloud:
         asked_to_delete: Ids of volumes somebody asked to delete.
         calls: Names of the calls made, in order.
         boot_polls: How often a node is seen booting before it runs.
+        address: Where its nodes say that SSH answers, with its port.
     """
 
-    def __init__(self, boot_polls: int = 0) -> None:
+    def __init__(self, boot_polls: int = 0, address: tuple[str, int] = ("192.0.2.1", 22)) -> None:
         self.nodes: dict[str, Node] = {}
         self.volumes: dict[str, Volume] = {}
         self.asked_to_delete: set[str] = set()
         self.calls: list[str] = []
         self.boot_polls = boot_polls
+        self.address, self.ssh_port = address
         self._polls: dict[str, int] = {}
         self._made = 0
         self._fault: tuple[int, Fault] | None = None
@@ -88,7 +90,7 @@ class MemoryCloud:
                 shape=request.shape,
                 status=NodeStatus.BOOTING,
                 address="",
-                ssh_port=22,
+                ssh_port=self.ssh_port,
                 ssh_user="ubuntu",
                 volume_id=request.volume_id,
                 volume_device="/dev/vdb",
@@ -103,7 +105,7 @@ class MemoryCloud:
             if node is not None and node.status is NodeStatus.BOOTING:
                 self._polls[node_id] = self._polls.get(node_id, 0) + 1
                 if self._polls[node_id] > self.boot_polls:
-                    node = node.model_copy(update={"status": NodeStatus.RUNNING, "address": "192.0.2.1"})
+                    node = node.model_copy(update={"status": NodeStatus.RUNNING, "address": self.address})
                     self.nodes[node_id] = node
             return node
 

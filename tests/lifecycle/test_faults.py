@@ -53,9 +53,7 @@ class Runs(RuleBasedStateMachine):
             self.cloud.fail(after_calls, fault)
         try:
             for node_id in list(self.cloud.nodes):
-                nodes.delete_until_gone(
-                    self.cloud, node_id, progress=lambda line: None, cancelled=Event(), pace=FAST
-                )
+                nodes.delete_until_gone(self.cloud, node_id, progress=lambda line: None, cancelled=Event(), pace=FAST)
         except CloudError:
             assert fault, "nothing was made to fail"
         else:
@@ -104,5 +102,5 @@ class Runs(RuleBasedStateMachine):
         return volume.volume_id, node
 
 
-Runs.TestCase.settings = settings(max_examples=80, stateful_step_count=20, deadline=None)
+Runs.TestCase.settings = settings(max_examples=120, stateful_step_count=20, deadline=None)
 TestRuns = Runs.TestCase

@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from nodestack.clouds.base import VolumeRequest
+from nodestack.clouds.base import Volume, VolumeRequest
 from nodestack.errors import CloudError, Interrupted
 from nodestack.lifecycle import volumes
 from nodestack.lifecycle.pace import Pace
@@ -14,7 +14,7 @@ REQUEST = VolumeRequest(name="weights", size_gib=100)
 FAST = Pace(timeout_s=0.05, poll_s=0.001)
 
 
-def ensure(cloud: MemoryCloud, size_gib: int = 100) -> volumes.Volume:
+def ensure(cloud: MemoryCloud, size_gib: int = 100) -> Volume:
     request = REQUEST.model_copy(update={"size_gib": size_gib})
     return volumes.ensure(cloud, request, progress=lambda line: None, cancelled=Event())
 
@@ -65,7 +65,5 @@ def test_deleting_what_is_gone_is_no_error_and_an_unclear_answer_is_asked_again(
     volume = ensure(cloud)
     cloud.fail(1, Fault.ANSWER_LOST)
     for _ in range(2):
-        volumes.delete_until_gone(
-            cloud, volume.volume_id, progress=lambda line: None, cancelled=Event(), pace=FAST
-        )
+        volumes.delete_until_gone(cloud, volume.volume_id, progress=lambda line: None, cancelled=Event(), pace=FAST)
     assert cloud.volumes == {}
