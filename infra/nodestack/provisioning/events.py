@@ -13,6 +13,8 @@ _TASK_EVENTS = ("playbook_on_task_start", "playbook_on_handler_task_start")
 _FAILURES = ("runner_on_failed", "runner_item_on_failed")
 # Their messages are sentences of ours; what other modules say is a tool's output and stays in the log.
 _SPEAKING_ACTIONS = ("assert", "fail", "validate_argument_spec")
+# How Ansible names the task that it puts before each role.
+_ARGUMENT_CHECK = "Validating arguments"
 _LONGEST_MESSAGE = 1500
 _UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
@@ -82,7 +84,7 @@ class Verdict:
         line: What is going on, e.g. "weights · fetch shards".
         phases: Seconds per role, `PLAY` for tasks of none.
         recap: Number of tasks by outcome; empty when the play did not end.
-        failure: The last failure that was not ignored.
+        failure: The last failure that was not ignored; it may have been rescued as long as the play has not ended.
         returncode: Exit status of Ansible; None when it did not end by itself.
     """
 
@@ -100,7 +102,9 @@ class Verdict:
         if event.kind == "task":
             self._count_until(event.at)
             self._since = (event.role or PLAY, event.at)
-            self.line = f"{event.role or PLAY} · {_uncapitalised(event.task)}"
+            self.line = event.role or PLAY
+            if not event.task.startswith(_ARGUMENT_CHECK):
+                self.line += f" · {_uncapitalised(event.task)}"
         elif event.kind in ("failed", "unreachable") and not event.ignored:
             # A loop reports its items first; the summary that follows says less.
             if not (self.failure and self.failure.task == event.task and self.failure.message):

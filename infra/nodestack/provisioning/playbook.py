@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from nodestack.errors import Interrupted, NodestackError, ProvisioningError, ReachError
 from nodestack.provisioning import workspace
 from nodestack.provisioning.document import NodeDocument
-from nodestack.provisioning.events import Verdict, one_line
+from nodestack.provisioning.events import PLAY, Verdict
 from nodestack.provisioning.lock import LOCK_WAIT_S, NodeLock
 from nodestack.provisioning.reach import Connection, Progress, read_status
 from nodestack.provisioning.report import NodeStatusReport
@@ -172,12 +172,15 @@ def _failure(verdict: Verdict, log: RunLog, connection: Connection) -> Nodestack
     if verdict.returncode == 0:
         return None
     bad = verdict.failure
+    if verdict.returncode is None:
+        return ProvisioningError(
+            f"Ansible was ended from outside at {verdict.line or 'the start'}: run again, it continues from there "
+            f"(details in {log.path})"
+        )
     if bad is None:
-        why = one_line(log.redact(verdict.last_error)) or "it ended before it said anything"
-        if verdict.returncode is None:
-            why = f"its process was ended from outside at {verdict.line or 'the start'}; run again to continue"
-        return ProvisioningError(f"Ansible did not get to its end: {why} (details in {log.path})")
-    where = f"{bad.role or 'play'}"
+        why = log.redact(verdict.last_error) or f"it ended with status {verdict.returncode}"
+        return ProvisioningError(f"Ansible could not run the playbook: {why} (details in {log.path})")
+    where = bad.role or PLAY
     if bad.kind == "unreachable":
         return ReachError(
             f"{connection.known_host} stopped answering at {where} · {bad.task}: check that the machine still runs, "

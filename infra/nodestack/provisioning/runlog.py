@@ -1,7 +1,6 @@
 """The log of a run: what Ansible printed, without secrets, readable by its owner only; the last runs are kept."""
 
 import os
-import re
 import time
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,6 @@ from nodestack.provisioning.reach import Connection
 from nodestack.provisioning.workspace import Secrets
 
 KEPT_RUNS = 10
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _SHORTEST_SECRET = 4
 
 
@@ -52,7 +50,7 @@ class RunLog:
         except ValidationError:
             event = PlayEvent(kind="output", output=line.rstrip())
         if event.output:
-            self._file.write(self.redact(_COLOURS.sub("", event.output)).rstrip() + "\n")
+            self._file.write(self.redact(event.output).rstrip() + "\n")
             self._file.flush()
         return event
 
