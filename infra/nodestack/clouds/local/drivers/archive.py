@@ -1,6 +1,5 @@
 """Makes a flat, signed apt repository from a directory of packages; the key is made for it and forgotten."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -41,5 +40,5 @@ def _sign(directory: Path, home: str) -> None:
 
 
 def _run(command: list[str], directory: Path) -> str:
-    """Run a command in a directory, in a known language, and return what it printed."""
-    return run(command, doing=_DOING, cwd=directory, environment={**os.environ, "LC_ALL": "C.UTF-8"})
+    """Run a command in a directory and return what it printed."""
+    return run(command, doing=_DOING, cwd=directory)

@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 PAYLOAD = HERE / "payload"
 # 2025-10-01, about when the newest stand-in's original was published; any fixed moment does.
 _EPOCH = 1759276800
+_BUILD = ("dpkg-deb", "--root-owner-group", "-Zgzip", "--build")
 
 
 class Release(Frozen):
@@ -107,9 +108,8 @@ def build_all(directory: Path, scratch: Path) -> None:
                 _lay_out(tree, part, family, release)
                 _settle_times(tree)
                 run(
-                    ["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", str(tree), str(directory)],
-                    doing=f"building {name}",
-                    environment={**os.environ, "SOURCE_DATE_EPOCH": str(_EPOCH)},
+                    ["env", f"SOURCE_DATE_EPOCH={_EPOCH}", *_BUILD, str(tree), str(directory)],
+                    doing=f"building {name} with dpkg-deb",
                 )
 
 
