@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -77,7 +78,8 @@ class Engine:
             news=encode(news),
         )
         with _taken_apart():
-            return self.stub.Diff(request)
+            answer: protocol.DiffResponse = self.stub.Diff(request)
+        return answer
 
     def create(self, kind: str, inputs: Mapping[str, object], *, preview: bool = False) -> Existing:
         request = protocol.CreateRequest(urn=urn(kind), properties=encode(inputs), preview=preview)
@@ -178,9 +180,8 @@ def plugin_over(cloud: Cloud) -> Iterator[Engine]:
     """Serve the plugin's servicer over gRPC in this process, with a cloud of the test's own."""
     server = grpc.server(ThreadPoolExecutor(8))
     cancelled = Event()
-    add_ResourceProviderServicer_to_server(
-        Servicer(lambda address: Silence(), cancelled, lambda account: cloud), server
-    )
+    servicer = Servicer(lambda address: Silence(), cancelled, lambda account: cloud)
+    add_ResourceProviderServicer_to_server(servicer, server)
     engine = Engine(server.add_insecure_port("127.0.0.1:0"))
     server.start()
     try:
@@ -196,6 +197,17 @@ def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def process_ends(process_id: int, within_s: float) -> bool:
+    """Wait for a process to end; one that nobody reaped yet has ended."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        state = Path(f"/proc/{process_id}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
 
 
 @contextmanager

@@ -4,24 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 from google.protobuf.empty_pb2 import Empty
 
-from tests.plugin.engine import ROOT, plugin_process
+from tests.plugin.engine import ROOT, plugin_process, process_ends
 
 PLUGIN = ROOT / "infra" / "provider"
-
-
-def ends(process_id: int, within_s: float) -> bool:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        state = Path(f"/proc/{process_id}/stat")
-        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_ctrl_c_is_the_engines_to_answer() -> None:
@@ -33,7 +21,7 @@ def test_ctrl_c_is_the_engines_to_answer() -> None:
 def test_it_ends_when_told_to() -> None:
     with plugin_process("127.0.0.1:1") as (_, process_id):
         os.kill(process_id, signal.SIGTERM)
-        assert ends(process_id, within_s=5)
+        assert process_ends(process_id, within_s=5)
 
 
 def test_it_ends_when_the_process_that_started_it_was_killed() -> None:
@@ -48,7 +36,7 @@ def test_it_ends_when_the_process_that_started_it_was_killed() -> None:
         assert parent.stdout is not None
         process_id = int(parent.stdout.readline())
         parent.kill()
-    assert ends(process_id, within_s=5)
+    assert process_ends(process_id, within_s=5)
 
 
 def test_what_costs_time_is_imported_only_when_it_is_needed() -> None:

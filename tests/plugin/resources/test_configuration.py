@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from nodestack.clouds.base import NodeRequest
 from nodestack.plugin.properties import UNKNOWN, Properties
+from nodestack.provisioning import keys
 from tests.lifecycle.memory_cloud import MemoryCloud
 from tests.plugin import inputs
 from tests.plugin.engine import Engine, Existing, Failed, closed_port, plugin_over
@@ -31,7 +32,7 @@ def silent() -> Iterator[tuple[Engine, dict[str, Any]]]:
         "address": node.address,
         "sshPort": node.ssh_port,
         "sshUser": "ubuntu",
-        "sshHostPublicKey": inputs.keys.host_key(inputs.PRIVATE_KEY, "web")[1],
+        "sshHostPublicKey": keys.host_key(inputs.PRIVATE_KEY, "web")[1],
         "volumeDevice": "/dev/vdb",
     }
     with plugin_over(cloud) as engine:

@@ -1,4 +1,4 @@
-"""The Node resource: what exists is never forgotten, a failed start is gone on with, and another machine comes second."""
+"""The Node resource: what exists is never forgotten, a failed start is gone on with, another machine comes second."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 from pulumi.runtime.proto.provider_pb2 import DiffResponse
 
 from nodestack.clouds.base import Node, NodeRequest, NodeStatus, Progress
-from nodestack.plugin.properties import UNKNOWN
+from nodestack.plugin.properties import UNKNOWN, Properties
 from tests.lifecycle.memory_cloud import Fault, MemoryCloud
 from tests.plugin import inputs
 from tests.plugin.engine import Engine, Existing, Failed, plugin_over
@@ -100,7 +100,13 @@ def test_a_node_that_is_gone_has_no_id_any_more(tmp_path: Path) -> None:
 
 
 def ready(tmp_path: Path) -> Existing:
-    outputs = {"nodeId": "id-1", "identity": "id-1/nonce", "address": "192.0.2.1", "sshPort": 22, "ready": True}
+    outputs: Properties = {
+        "nodeId": "id-1",
+        "identity": "id-1/nonce",
+        "address": "192.0.2.1",
+        "sshPort": 22,
+        "ready": True,
+    }
     return Existing("Node", "id-1", inputs.node(tmp_path, "v-1"), outputs)
 
 

@@ -1,4 +1,4 @@
-"""The Volume resource through the plugin's process and the real local cloud: adopted, grown, never shrunk or renamed."""
+"""The Volume resource through the plugin's process and the local cloud: adopted, grown, never shrunk or renamed."""
 
 from pathlib import Path
 
