@@ -1,0 +1,112 @@
+"""Run drills as `make qualify` does: an estimate first, what passed is not run again, one line of figures at the end.
+
+A pytest plugin: `pytest -p tests.drills`. What passed is remembered under .nodestack/qualify by the state of the tree,
+so that an interrupted run goes on where it was, and a changed tree starts over.
+"""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DIRECTORY = ROOT / ".nodestack" / "qualify"
+TYPICAL_S = 60.0
+
+
+class Drills:
+    """What is known of each drill: whether it passed on this tree, how long it took, what it measured."""
+
+    def __init__(self, tree: str) -> None:
+        self.path = DIRECTORY / f"{tree}.json"
+        self.durations_path = DIRECTORY / "durations.json"
+        self.passed: dict[str, dict[str, Any]] = _load(self.path)
+        self.durations: dict[str, float] = _load(self.durations_path)
+
+    def record(self, name: str, seconds: float, figures: dict[str, Any]) -> None:
+        """Remember that a drill passed."""
+        self.passed[name] = figures
+        self.durations[name] = round(seconds, 1)
+        _store(self.path, self.passed)
+        _store(self.durations_path, self.durations)
+
+    def estimate_s(self, names: list[str]) -> float:
+        """Seconds that drills will take, from what they took before."""
+        return sum(self.durations.get(name, TYPICAL_S) for name in names)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin where the last run on this tree ended."""
+    config.stash[_KEY] = Drills(_tree())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out modules that passed as a whole: the tests of one module build on each other."""
+    drills = config.stash[_KEY]
+    modules: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    todo: list[pytest.Item] = []
+    for tests in modules.values():
+        independent = all(item.get_closest_marker("independent") for item in tests)
+        open_ones = [item for item in tests if item.nodeid not in drills.passed]
+        todo += open_ones if independent else tests if open_ones else []
+    done = [item for item in items if item not in todo]
+    if done:
+        config.hook.pytest_deselected(items=done)
+    items[:] = todo
+    minutes = drills.estimate_s([item.nodeid for item in todo]) / 60
+    print(f"\n{len(todo)} drills to run, {len(done)} passed before on this tree; about {minutes:.0f} minutes")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Remember each drill as it passes."""
+    report = yield
+    if report.when == "call" and report.passed:
+        item.config.stash[_KEY].record(item.nodeid, report.duration, dict(item.user_properties))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """End with one line of figures."""
+    drills = config.stash[_KEY]
+    failed = len(terminalreporter.stats.get("failed", [])) + len(terminalreporter.stats.get("error", []))
+    figures = {name: value for measured in drills.passed.values() for name, value in measured.items()}
+    shown = "".join(f", {name} {value}" for name, value in figures.items())
+    terminalreporter.write_line(f"drills: {len(drills.passed)} passed, {failed} failed{shown}")
+
+
+def _tree() -> str:
+    """Name the state of what is tracked or would be."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout
+    digest = hashlib.sha256()
+    for name in sorted(filter(None, listed.split(b"\0"))):
+        path = ROOT / name.decode()
+        if path.is_file():
+            digest.update(name + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _load(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _store(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    partial.replace(path)
+
+
+_KEY = pytest.StashKey[Drills]()
