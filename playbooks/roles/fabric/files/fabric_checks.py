@@ -180,21 +180,20 @@ def judge_links(text, gpus, expected):
 
 def fabric_states(text):
     """Return state and status of every GPU's registration with the fabric."""
-    found = [(f"GPU{row['index']}", row["fabric.state"], row["fabric.status"]) for row in rows(text, FABRIC_FIELDS)]
-    if not found:
-        raise NotUnderstood("no GPU speaks of a fabric")
-    return found
+    return [(f"GPU{row['index']}", row["fabric.state"], row["fabric.status"]) for row in rows(text, FABRIC_FIELDS)]
 
 
-def judge_fabric(states, wait_s):
+def judge_fabric(states, gpus, wait_s):
     """Judge the fabric after the wait for it has ended."""
+    if [gpu for gpu, _, _ in states] != [f"GPU{gpu['index']}" for gpu in gpus]:
+        raise NotUnderstood(f"{len(states)} instead of {len(gpus)} GPUs speak of a fabric")
     late = f" after {wait_s} s" if any(state != "Completed" for _, state, _ in states) else ""
     faults = [
         (gpu, f"{state} with {status}{late}")
         for gpu, state, status in states
         if (state, status) != ("Completed", "Success")
     ]
-    if len(states) > 1 and len(faults) == len(states) and len({seen for _, seen in faults}) == 1:
+    if len(faults) == len(states) > 1 and len({seen for _, seen in faults}) == 1:
         faults = [("of all GPUs", faults[0][1])]
     return compared("fabric", "Completed with Success", faults, FABRIC_REMEDY)
 

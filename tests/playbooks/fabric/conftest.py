@@ -1,0 +1,101 @@
+"""A machine with recorded hardware, on which the gate runs as the real process it is."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodestack.clouds.local import drivers
+from tests.clouds.local.drivers.smi import Smi, install
+
+ROLE = Path(__file__).parents[3] / "playbooks/roles/fabric"
+H100 = {
+    "gpu_count": 8,
+    "gpu_name": "NVIDIA H100 80GB HBM3",
+    "gpu_memory_mib": 81559,
+    "nvlinks_per_gpu": 18,
+    "nvlink_speed_gb_s": 26.562,
+    "nvswitch": True,
+    "wait_s": 0,
+    "harmless_xids": [13, 31, 43, 45],
+}
+H200 = {**H100, "gpu_count": 4, "gpu_name": "NVIDIA H200", "gpu_memory_mib": 143771}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate left behind."""
+
+    exit_code: int
+    lines: list[str]
+    verdict: dict[str, Any]
+
+    def faults(self) -> list[str]:
+        return [check["check"] for check in self.verdict["checks"] if not check["pass"]]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine, its nvidia-smi, and the gate's files on it."""
+
+    smi: Smi
+    directory: Path
+
+    @property
+    def verdict(self) -> Path:
+        return self.directory / "results/fabric.json"
+
+    @property
+    def progress(self) -> Path:
+        return self.directory / "progress.json"
+
+    def kernel_log(self, text: str, exit_code: int = 0, complaint: str = "") -> None:
+        """Have journalctl answer with this."""
+        (self.directory / "kernel.log").write_text(text)
+        program = self.smi.programs / "journalctl"
+        words = f"cat '{self.directory}/kernel.log'\necho -n '{complaint}' >&2\nexit {exit_code}\n"
+        program.write_text(f"#!/bin/sh\n{words}")
+        program.chmod(0o755)
+
+    def start(self, expected: object) -> subprocess.Popen[str]:
+        path = self.directory / "expected.json"
+        path.write_text(json.dumps(expected))
+        options = [f"--expectations={path}", f"--verdict={self.verdict}", f"--progress={self.progress}"]
+        environment: Mapping[str, str] = {**self.smi.environment, "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.Popen(
+            [str(ROLE / "files/fabric-gate"), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def judged(self, expected: object) -> Judgement:
+        with self.start(expected) as gate:
+            printed, complaint = gate.communicate(timeout=60)
+        assert complaint == ""
+        return Judgement(gate.returncode, printed.splitlines(), json.loads(self.verdict.read_text()))
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("a cache")))
+        yield drivers.repository()
+
+
+@pytest.fixture
+def machine(repository: Path, tmp_path: Path) -> Machine:
+    """Return a machine that is well; record other hardware on it to break it."""
+    machine = Machine(install(repository, tmp_path, "h100-sxm5-x8"), tmp_path)
+    machine.kernel_log("Linux version 6.8.0\nNVRM: loading NVIDIA UNIX Open Kernel Module\n")
+    return machine
+
+
+def hide(machine: Machine, program: str) -> None:
+    """Take a program away from the machine."""
+    (machine.smi.programs / program).unlink()

@@ -1,0 +1,190 @@
+"""What the gate reads: real layouts are understood by their header, and nothing that is not understood passes."""
+
+import importlib.util
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nodestack.clouds.local.hardware import load
+from nodestack.clouds.local.hardware.render import nvlink, topology
+from tests.playbooks.fabric.conftest import H100, ROLE
+
+PROFILE = load("h100-sxm5-x8")
+GPUS = [{"index": str(gpu), "uuid": PROFILE.uuid(gpu)} for gpu in range(8)]
+TOPOLOGY, NVLINK = topology(PROFILE), nvlink(PROFILE)
+ROWS = "".join(f"{gpu['uuid']}, No, No\n" for gpu in GPUS)
+FABRIC = "".join(f"{gpu}, Completed, Success\n" for gpu in range(8))
+LIST = "".join(f"{gpu}, NVIDIA H100 80GB HBM3, {PROFILE.uuid(gpu)}, 81559, Enabled, 0\n" for gpu in range(8))
+
+
+def _checks() -> Any:
+    spec = importlib.util.spec_from_file_location("fabric_checks", ROLE / "files/fabric_checks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+checks = _checks()
+JUDGES: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "list": (LIST, lambda text: checks.judge_gpus(checks.gpu_rows(text), H100)),
+    "rows": (ROWS, lambda text: checks.judge_rows(text, GPUS)),
+    "fabric": (FABRIC, lambda text: checks.judge_fabric(checks.fabric_states(text), GPUS, 0)),
+    "topology": (TOPOLOGY, lambda text: checks.judge_topology(text, GPUS, H100)),
+    "nvlink": (NVLINK, lambda text: checks.judge_links(text, GPUS, H100)),
+}
+
+
+def passes(judge: str, text: str) -> bool:
+    """Return whether a judge lets a text through; the gate turns whatever is raised into a fault."""
+    try:
+        entries = JUDGES[judge][1](text)
+    except Exception:
+        return False
+    return bool(entries) and all(entry["pass"] for entry in entries)
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_what_is_well_passes(judge: str) -> None:
+    assert passes(judge, JUDGES[judge][0])
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@given(garbage=st.text() | st.text(alphabet="GPUNIC0123456789XVSYH ,\t\n"))
+@example("")
+@example("\n")
+def test_garbage_never_passes(judge: str, garbage: str) -> None:
+    assert not passes(judge, garbage)
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@given(data=st.data())
+def test_an_answer_cut_short_never_passes_unless_only_blanks_and_the_legend_are_gone(
+    judge: str, data: st.DataObject
+) -> None:
+    text = JUDGES[judge][0]
+    needed = len(text.rstrip())
+    if judge == "topology":
+        # The affinities of the last GPU's row say nothing about its links.
+        last_row = text.index("\nGPU7")
+        needed = text.index(" X ", last_row) + len(" X") + len("\tPIX") * PROFILE.network_cards
+    assert not passes(judge, text[: data.draw(st.integers(0, needed - 1))])
+
+
+@given(
+    pair=st.tuples(st.integers(0, 7), st.integers(0, 7)).filter(lambda pair: pair[0] != pair[1]),
+    seen=st.sampled_from(["PIX", "PXB", "PHB", "NODE", "SYS", "NV1", "NV6", "NV12", "NV17", "NV180", "X", "", "N/A"]),
+)
+def test_one_wrong_cell_in_one_direction_is_enough(pair: tuple[int, int], seen: str) -> None:
+    lines = TOPOLOGY.splitlines()
+    cells = lines[1 + pair[0]].split("\t")
+    cells[1 + pair[1]] = seen
+    lines[1 + pair[0]] = "\t".join(cells)
+    assert not passes("topology", "\n".join(lines))
+
+
+@given(
+    line=st.integers(0, 8 * 19 - 1),
+    seen=st.sampled_from(["<inactive>", "inactive", "25.781 GB/s", "1.562 GB/s", "N/A"]),
+)
+def test_one_wrong_link_is_enough(line: int, seen: str) -> None:
+    lines = NVLINK.splitlines()
+    if "Link" in lines[line]:
+        lines[line] = re.sub(r": .*", f": {seen}", lines[line])
+    else:
+        del lines[line]
+    assert not passes("nvlink", "\n".join(lines))
+
+
+def spaced(text: str) -> str:
+    return re.sub(r"\t+", "    ", text)
+
+
+def without_escapes(text: str) -> str:
+    return re.sub(r"\x1b\[\dm", "", text)
+
+
+def glued_header(text: str) -> str:
+    header, rest = text.split("\n", 1)
+    return header.replace("\t", "") + "\n" + spaced(rest)
+
+
+def glued_links(text: str) -> str:
+    return text.replace("NV18\tNV18", "NV18NV18")
+
+
+def no_cards(text: str) -> str:
+    lines = [line for line in without_escapes(text).split("\n") if not line.startswith("NIC")]
+    kept = [
+        "\t".join([*line.split("\t")[:9], *line.split("\t")[17:]])
+        if "GPU" in line.split("\t")[0] or number == 0
+        else line
+        for number, line in enumerate(lines)
+    ]
+    return "\n".join(kept)
+
+
+def older_names(text: str) -> str:
+    return text.replace("NIC", "mlx5_")
+
+
+@pytest.mark.parametrize("layout", [spaced, without_escapes, glued_header, glued_links, no_cards, older_names])
+def test_layouts_seen_in_the_field_are_understood(layout: Callable[[str], str]) -> None:
+    changed = layout(TOPOLOGY)
+    assert changed != TOPOLOGY
+    assert passes("topology", changed)
+
+
+def test_cards_between_the_gpus_columns_do_not_shift_them() -> None:
+    lines = without_escapes(no_cards(TOPOLOGY)).splitlines()
+    moved = []
+    for number, line in enumerate(lines):
+        cells = line.split("\t")
+        if number <= 8:
+            cells.insert(5, "NIC0" if number == 0 else "SYS")
+        moved.append("\t".join(cells))
+    assert passes("topology", "\n".join(moved))
+
+
+def test_a_link_number_glued_to_an_affinity_is_not_guessed() -> None:
+    glued = no_cards(TOPOLOGY).replace("NV18\t0-47", "NV180-47")
+    with pytest.raises(checks.NotUnderstood, match="instead of 8 columns"):
+        checks.judge_topology(glued, GPUS, H100)
+
+
+def test_any_number_of_links_will_do_on_a_board_without_switches_but_no_pcie() -> None:
+    board = {**H100, "nvswitch": False}
+    direct = TOPOLOGY.replace("NV18", "NV6")
+    assert all(entry["pass"] for entry in checks.judge_topology(direct, GPUS, board))
+    mixed = direct.replace("NV6", "SYS", 1)
+    (fault,) = checks.judge_topology(mixed, GPUS, board)
+    assert (fault["check"], fault["seen"]) == ("topology GPU0-GPU1", "SYS there and NV6 back")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (LIST.replace("7, NVIDIA", "8, NVIDIA"), "GPUs numbered 0, 1, 2, 3, 4, 5, 6, 8"),
+        (LIST.replace(PROFILE.uuid(1), PROFILE.uuid(0)), "two GPUs with the same UUID"),
+        ("No devices were found\n", "a line with 1 instead of 6 fields"),
+    ],
+)
+def test_a_list_that_contradicts_itself_is_not_understood(text: str, words: str) -> None:
+    with pytest.raises(checks.NotUnderstood, match=words):
+        checks.gpu_rows(text)
+
+
+@pytest.mark.parametrize("memory", ["81558", "[N/A]", "-81559", "81559 MiB", "\uff18\uff11\uff15\uff15\uff19"])
+def test_less_or_unreadable_memory_is_refused(memory: str) -> None:
+    assert not passes("list", LIST.replace("81559", memory, 1))
+
+
+@pytest.mark.parametrize("seen", ["Yes", "1", "Pending", "", "[N/A]"])
+def test_a_row_remap_is_refused_unless_it_surely_is_not_pending(seen: str) -> None:
+    assert not passes("rows", ROWS.replace("No", seen, 1))
+    assert passes("rows", ROWS.replace("No", "0"))
