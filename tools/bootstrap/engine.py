@@ -166,9 +166,8 @@ def _built(
     def _build(directory: Path) -> None:
         toolchain = golang.find(checkout, processes, uv_program())
         texts[0] = f"built from Go modules with {toolchain.text}"
-        progress.say(
-            "engine", f"building {checkout.versions['pulumi']['version']} from Go modules with {toolchain.text}"
-        )
+        minutes = checkout.versions["go"]["build_time_min"]
+        progress.say("engine", f"building from Go modules with {toolchain.text}: about {minutes} minutes on 2 cores")
         golang.build(checkout, toolchain, directory, processes, progress)
 
     entry = cached("engine", golang.key(checkout), _build)

@@ -7,6 +7,7 @@ setup.py venv engine local   ... and what nodes on this machine are made from
 """
 
 import argparse
+import fcntl
 import json
 import sys
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> int:
         if not outstanding(checkout, parts):
             return 0
         checkout.state.mkdir(exist_ok=True)
+        _tell_if_busy(checkout.state / "setup.lock")
         with locked(checkout.state / "setup.lock"):
             # Somebody else may have done it while we waited.
             needed = outstanding(checkout, parts)
@@ -46,6 +48,14 @@ def main(arguments: list[str]) -> int:
         print(f"set-up: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _tell_if_busy(lock: Path) -> None:
+    with lock.open("a") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another set-up of this checkout is running: waiting for it", file=sys.stderr, flush=True)
 
 
 def outstanding(checkout: Checkout, parts: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ installer_timeout_s = 20
 [go]
 minimum = "1.26"
 build_space_gib = 0
+build_time_min = 8
 [uv]
 minimum = "0.8"
 [commands.local]
