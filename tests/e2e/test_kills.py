@@ -38,7 +38,7 @@ def weights_asked_for(project: Project, before: int) -> bool:
 
 def stage_reached(project: Project, stage: str, shards_before: int) -> Callable[[], bool]:
     return {
-        "node": lambda: (project.account / "nodes" / NODE / "state.json").exists(),
+        "node": (project.account / "nodes" / NODE / "state.json").exists,
         "weights": lambda: weights_asked_for(project, shards_before),
         "vllm": lambda: "start" in project.started_log().rpartition("vllm")[2],
     }[stage]

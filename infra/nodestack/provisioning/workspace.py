@@ -150,5 +150,6 @@ def _base() -> Path:
 def _secret_file(path: Path, secret: SecretStr) -> Path:
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(secret.get_secret_value())
+        # OpenSSH refuses a key whose last line does not end, and the engine's configuration drops that end.
+        file.write(secret.get_secret_value().rstrip("\n") + "\n")
     return path
