@@ -1,0 +1,168 @@
+"""A Pulumi project of one volume and one node, for tests that drive the plugin through the real engine."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodestack.automation import engine
+from tests.plugin import inputs
+from tests.plugin.engine import ROOT
+
+PROGRAM = '''"""A volume, and a node that holds it."""
+
+import json
+from pathlib import Path
+
+import pulumi
+from nodestack.components.resources import Node, Volume
+
+wanted = json.loads(Path("wanted.json").read_text())
+account = {"kind": "local", "directory": wanted["account"]}
+volume = Volume(
+    "volume",
+    {"account": account, "name": "weights", "sizeGib": wanted["size_gib"]},
+    pulumi.ResourceOptions(),
+)
+if wanted["node"]:
+    Node(
+        "node",
+        {
+            "account": account,
+            "name": "web",
+            "shape": wanted["shape"],
+            "volumeId": volume.volumeId,
+            "sshPrivateKey": pulumi.Config().require_secret("ssh_private_key"),
+        },
+        pulumi.ResourceOptions(),
+    )
+'''
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a command of the engine ended."""
+
+    status: int
+    text: str
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """Numbers of resources by what was done or is planned, as the engine sums them up."""
+        summary = self.text.rpartition("Resources:")[2]
+        return {word: int(count) for count, word in re.findall(r"(\d+) (?:to )?([a-z]+)", summary.split("Duration")[0])}
+
+
+class Trial:
+    """The project, its stack and its account.
+
+    Attributes:
+        directory: Where all of it is.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.wanted: dict[str, Any] = {
+            "account": str(directory / "an account"),
+            "size_gib": 1,
+            "node": True,
+            "shape": "local",
+        }
+        (directory / "backend").mkdir()
+        (directory / "program").mkdir()
+        (directory / "program" / "__main__.py").write_text(PROGRAM)
+        python = {"name": "python", "options": {"virtualenv": sys.prefix}}
+        providers = [{"name": "nodestack", "path": str(ROOT / "infra" / "provider")}]
+        project = {"name": "nodestack", "runtime": python, "main": "program", "plugins": {"providers": providers}}
+        (directory / "Pulumi.yaml").write_text(json.dumps(project))
+        self.run("stack", "init", "trial")
+        self.run("config", "set", "--secret", "ssh_private_key", stdin=inputs.PRIVATE_KEY)
+        self.run("config", "set", "--secret", "api_key", stdin=inputs.API_KEY)
+
+    @property
+    def account(self) -> Path:
+        """The account's directory."""
+        return Path(self.wanted["account"])
+
+    def up(self, **wanted: Any) -> Run:
+        """Bring up what is wanted, with changes to it."""
+        self._want(wanted)
+        return self.run("up", "--yes", "--skip-preview")
+
+    def preview(self, **wanted: Any) -> Run:
+        """Plan what is wanted, with changes to it."""
+        self._want(wanted)
+        return self.run("preview", "--diff")
+
+    def start_up(self) -> subprocess.Popen[str]:
+        """Begin to bring up what is wanted, in a process group of its own."""
+        return subprocess.Popen(
+            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
+            cwd=self.directory,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, stdin: str | None = None) -> Run:
+        """Run a command of the engine to its end."""
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.directory,
+            env=self._environment(),
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout)
+
+    def state(self) -> str:
+        """The state as it is stored."""
+        return next((self.directory / "backend").glob(".pulumi/stacks/**/trial.json")).read_text()
+
+    def resource(self, kind: str) -> dict[str, Any] | None:
+        """A resource as it is recorded."""
+        recorded = json.loads(self.state())["checkpoint"]["latest"].get("resources", [])
+        found = [entry for entry in recorded if entry["type"] == f"nodestack:index:{kind}"]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    def nodes(self) -> list[str]:
+        """Names of the nodes of the account."""
+        return sorted(path.parent.name for path in self.account.glob("nodes/*/node.json"))
+
+    def supervisor(self) -> int:
+        """Process id of the node's supervisor."""
+        return int(json.loads((self.account / "nodes" / "web" / "state.json").read_text())["pid"])
+
+    def clear(self) -> None:
+        """Destroy everything and forget it."""
+        destroyed = self.run("destroy", "--yes", "--skip-preview")
+        assert destroyed.status == 0, destroyed.text
+        shutil.rmtree(self.directory)
+
+    def _want(self, wanted: dict[str, Any]) -> None:
+        self.wanted |= wanted
+        (self.directory / "program" / "wanted.json").write_text(json.dumps(self.wanted))
+
+    def _environment(self) -> dict[str, str]:
+        ours = engine.exports(ROOT)
+        return {
+            **{name: text for name, text in os.environ.items() if not name.startswith("PULUMI_")},
+            "PATH": ours["PATH"],
+            "PULUMI_HOME": ours["PULUMI_HOME"],
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
+            "PULUMI_BACKEND_URL": f"file://{self.directory / 'backend'}",
+            "PULUMI_CONFIG_PASSPHRASE": "for a trial",
+            "PYTHONPATH": str(ROOT / "infra"),
+        }
