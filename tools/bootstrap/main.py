@@ -44,8 +44,8 @@ def main(arguments: list[str]) -> int:
         processes.stop()
         print("set-up was interrupted; run it again and it goes on from there", file=sys.stderr)
         return INTERRUPTED
-    except SetupError as error:
-        print(f"set-up: {error}", file=sys.stderr)
+    except (SetupError, OSError) as error:
+        print(f"set-up failed: {error}", file=sys.stderr)
         return 1
     return 0
 

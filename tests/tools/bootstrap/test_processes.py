@@ -1,14 +1,27 @@
 """Programs run to their end, tell why they failed, and end with us."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bootstrap import processes as processes_module
 from bootstrap.checkout import SetupError
 from bootstrap.processes import Processes
+
+TOOLS = Path(processes_module.__file__).parents[1]
+
+
+def _eventually(holds: Callable[[], bool], within_s: float = 20) -> bool:
+    deadline = time.monotonic() + within_s
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds()
 
 
 def _is_gone(pid: int) -> bool:
@@ -33,6 +46,18 @@ def test_every_line_is_passed_on_and_logged(tmp_path: Path, processes: Processes
     assert (tmp_path / "logs" / "engine.log").read_text().splitlines()[1:] == ["one", "two"]
 
 
+def test_a_set_up_killed_outright_takes_its_programs_along(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    sets_up = (
+        "from bootstrap.processes import Processes; from pathlib import Path\n"
+        f"Processes(Path('{tmp_path}')).run('engine', ['sh', '-c', 'echo $$ >\"{pid}\"; exec sleep 60'])"
+    )
+    with subprocess.Popen([sys.executable, "-c", sets_up], env={**os.environ, "PYTHONPATH": str(TOOLS)}) as process:
+        assert _eventually(lambda: pid.exists() and bool(pid.read_text().strip()))
+        process.kill()
+    assert _eventually(lambda: _is_gone(int(pid.read_text())))
+
+
 def test_stopping_ends_the_whole_family_and_starts_no_more(tmp_path: Path, processes: Processes) -> None:
     pid = tmp_path / "pid"
     failures: list[Exception] = []
@@ -45,13 +70,11 @@ def test_stopping_ends_the_whole_family_and_starts_no_more(tmp_path: Path, proce
 
     running = threading.Thread(target=_run)
     running.start()
-    deadline = time.monotonic() + 20
-    while not (pid.exists() and pid.read_text().strip()) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    assert _eventually(lambda: pid.exists() and bool(pid.read_text().strip()))
     processes.stop()
     running.join(20)
     assert not running.is_alive()
     assert failures
-    assert _is_gone(int(pid.read_text()))
+    assert _eventually(lambda: _is_gone(int(pid.read_text())))
     with pytest.raises(SetupError, match="another part failed"):
         processes.run("venv", ["true"])
