@@ -19,7 +19,7 @@ from nodestack.provisioning import workspace
 from nodestack.provisioning.document import NodeDocument
 from nodestack.provisioning.events import PLAY, Verdict
 from nodestack.provisioning.lock import LOCK_WAIT_S, NodeLock
-from nodestack.provisioning.reach import Connection, Progress, read_status
+from nodestack.provisioning.reach import Connection, Progress, required_status, session
 from nodestack.provisioning.report import NodeStatusReport
 from nodestack.provisioning.runlog import RunLog
 from nodestack.provisioning.workspace import Secrets
@@ -96,9 +96,8 @@ def apply(  # noqa: PLR0913 - the contract of the one entry point, each by name
         failure = _failure(verdict, log, connection)
     if failure is not None:
         raise failure
-    status = read_status(connection, _STATUS_TIMEOUT_S)
-    if status is None:
-        raise ProvisioningError(f"{chosen.name} ended well, but the node cannot say how it is: see {log.path}")
+    with session(connection) as opened:
+        status = required_status(opened, _STATUS_TIMEOUT_S)
     return Provisioned(status=status, phases=verdict.phases, recap=verdict.recap)
 
 

@@ -55,6 +55,10 @@ class Connection(BaseModel):
         return self.address if self.port == _SSH_PORT else f"[{self.address}]:{self.port}"
 
 
+class UnknownStatus(ReachError):
+    """The node answers, but not with a status that this version understands."""
+
+
 class Session:
     """An open SSH connection; runs commands one after another or side by side."""
 
@@ -143,11 +147,27 @@ def read_status(connection: Connection, timeout_s: float) -> NodeStatusReport | 
 
 def status_of(opened: Session, timeout_s: float) -> NodeStatusReport | None:
     """As `read_status`, over a session that is open already."""
-    text = opened.run(_READ_STATUS, timeout_s)
     try:
-        return NodeStatusReport.model_validate_json(text) if text.strip() else None
-    except ValidationError:
+        return required_status(opened, timeout_s)
+    except UnknownStatus:
         return None
+
+
+def required_status(opened: Session, timeout_s: float) -> NodeStatusReport:
+    """As `status_of`, for a node that was configured by this version and must have one.
+
+    Raises:
+        UnknownStatus: It has none, or one with words that this version does not know; the message names them.
+        ReachError: The node does not answer.
+    """
+    text = opened.run(_READ_STATUS, timeout_s)
+    if not text.strip():
+        raise UnknownStatus(f"{STATUS_SCRIPT} is missing on the node")
+    try:
+        return NodeStatusReport.model_validate_json(text)
+    except ValidationError as error:
+        words = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise UnknownStatus(f"{STATUS_SCRIPT} prints what this version does not know ({words})") from error
 
 
 def wait_for_node(connection: Connection, *, timeout_s: float, progress: Progress, cancelled: threading.Event) -> None:

@@ -47,7 +47,12 @@ class FabricResult(_Result):
 
 
 class WeightsResult(_Result):
-    """The weights that are current on the volume, and what fetching them took."""
+    """What was fetched and verified last.
+
+    Attributes:
+        hub: Whether the hub was asked for the manifest, or the recorded one was enough; "" where it failed before.
+        error: Why there are no verified weights; "" when there are.
+    """
 
     repository: str
     commit: str
@@ -57,6 +62,8 @@ class WeightsResult(_Result):
     fetched_files: tuple[str, ...]
     fetched_bytes: int
     seconds: float
+    hub: str = ""
+    error: str = ""
 
 
 class EngineResult(_Result):
