@@ -18,6 +18,7 @@ from language_host.children import Child, Children
 
 # A program exits with this after it has told the user what is wrong.
 EXIT_AFTER_MESSAGE = 32
+DRAIN_S = 1.0
 LIST_PACKAGES = (
     "import importlib.metadata as m, json;"
     "print(json.dumps(sorted((d.metadata['Name'], d.version) for d in m.distributions())))"
@@ -189,24 +190,28 @@ def _plugin_argv(python: Path, request: language_pb2.RunPluginRequest) -> list[s
 
 
 def _output(child: Child) -> Iterator[language_pb2.RunPluginResponse]:
-    """Yield both streams' lines as they come, until both are closed."""
+    """Yield both streams' lines as they come, until the process has ended."""
     lines: queue.Queue[language_pb2.RunPluginResponse | None] = queue.Queue()
 
     def _read(stream: IO[bytes], wrap: Callable[[bytes], language_pb2.RunPluginResponse]) -> None:
         for line in stream:
             lines.put(wrap(line))
+
+    readers = [
+        threading.Thread(target=_read, args=(stream, wrap), daemon=True)
+        for stream, wrap in (
+            (child.stdout, lambda line: language_pb2.RunPluginResponse(stdout=line)),
+            (child.stderr, lambda line: language_pb2.RunPluginResponse(stderr=line)),
+        )
+    ]
+
+    def _wait() -> None:
+        child.wait()
+        for reader in readers:
+            # What the process started may hold its streams open for long.
+            reader.join(DRAIN_S)
         lines.put(None)
 
-    readers = (
-        (child.stdout, lambda line: language_pb2.RunPluginResponse(stdout=line)),
-        (child.stderr, lambda line: language_pb2.RunPluginResponse(stderr=line)),
-    )
-    for reader in readers:
-        threading.Thread(target=_read, args=reader, daemon=True).start()
-    still_open = len(readers)
-    while still_open:
-        line = lines.get()
-        if line is None:
-            still_open -= 1
-        else:
-            yield line
+    for thread in (*readers, threading.Thread(target=_wait, daemon=True)):
+        thread.start()
+    yield from iter(lines.get, None)

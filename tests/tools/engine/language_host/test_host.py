@@ -1,6 +1,8 @@
 """The engine gets from our host what it gets from the official one."""
 
 import json
+import os
+import signal
 import sys
 
 import grpc
@@ -72,6 +74,19 @@ def test_a_plugins_output_comes_line_by_line_while_it_runs_then_its_exit_code(se
     assert next(answers).stdout == b"127.0.0.1:1 yes\n"
     (served.project / "go on").touch()
     assert [(answer.stderr, answer.exitcode) for answer in answers] == [(b"bad\n", 0), (b"", 5)]
+
+
+@pytest.mark.timeout(40)
+def test_a_plugins_end_is_told_even_while_something_it_started_holds_its_output(served: Served) -> None:
+    (served.project / "__main__.py").write_text(
+        "import subprocess, sys\n"
+        "child = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        "print(child.pid, flush=True)\n"
+        "sys.exit(4)\n"
+    )
+    first, last = served.plugin()
+    os.kill(int(first.stdout), signal.SIGKILL)
+    assert last.exitcode == 4
 
 
 def test_without_an_environment_the_user_is_told_what_to_run(served: Served) -> None:
