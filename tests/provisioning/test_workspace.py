@@ -113,7 +113,7 @@ def test_at_the_end_nothing_is_left_of_a_run_whatever_session_it_is_in() -> None
 
 
 def test_what_a_killed_owner_left_is_cleared_and_what_a_living_one_has_is_not() -> None:
-    base = workspace.clear_abandoned.__globals__["_base"]()
+    base = workspace.base_directory()
     code = (
         "import time\nfrom nodestack.provisioning import workspace\n"
         "with workspace.workspace() as d:\n    print(d, flush=True); time.sleep(60)"

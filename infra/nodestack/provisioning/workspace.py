@@ -49,7 +49,7 @@ def workspace() -> Iterator[Path]:
 
     What a run left whose owner was killed is cleared first: the owner holds a lock on its directory for life.
     """
-    base = _base()
+    base = base_directory()
     clear_abandoned(base)
     made = Path(tempfile.mkdtemp(prefix="nodestack-new-", dir=base))
     directory = made.with_name(made.name.replace("nodestack-new-", _PREFIX))
@@ -67,7 +67,7 @@ def workspace() -> Iterator[Path]:
 
 def clear_abandoned(base: Path | None = None) -> None:
     """End the processes and remove the directories of runs whose owner is dead."""
-    for directory in (base or _base()).glob(f"{_PREFIX}*"):
+    for directory in (base or base_directory()).glob(f"{_PREFIX}*"):
         try:
             owner = os.open(directory / _OWNER, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -143,7 +143,8 @@ def environment(directory: Path) -> dict[str, str]:
     }
 
 
-def _base() -> Path:
+def base_directory() -> Path:
+    """Return where private directories are made: on tmpfs where there is one."""
     return _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
 
 
