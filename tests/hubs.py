@@ -34,7 +34,13 @@ class Hub(NamedTuple):
 
     def go_wrong(self, *faults: dict[str, Any]) -> None:
         """Let the hub do these things wrong from now on."""
-        self.faults.write_text(json.dumps(faults))
+        named = [{"id": f"{time.monotonic_ns()}-{number}", **fault} for number, fault in enumerate(faults)]
+        self.faults.write_text(json.dumps(named))
+
+    def forget(self) -> None:
+        """Let the log be empty and nothing go wrong, for the next test."""
+        self.log.write_text("")
+        self.faults.unlink(missing_ok=True)
 
 
 @contextmanager

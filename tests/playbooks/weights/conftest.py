@@ -99,10 +99,16 @@ def environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[hubs.Hub]:
-    with hubs.running(tmp_path) as running:
+@pytest.fixture(scope="package")
+def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[hubs.Hub]:
+    with hubs.running(tmp_path_factory.mktemp("hub")) as running:
         yield running
+
+
+@pytest.fixture
+def hub(shared_hub: hubs.Hub) -> hubs.Hub:
+    shared_hub.forget()
+    return shared_hub
 
 
 @pytest.fixture

@@ -51,7 +51,9 @@ def test_a_new_volume_gets_every_file_once_and_its_manifest(node: Node) -> None:
     assert result == node.result() | {"changed": True}
     assert result["pass"] is True
     assert sorted(result["fetched_files"]) == sorted(path.name for path in tiny_model.checkpoint().iterdir())
-    assert result["fetched_bytes"] == result["bytes"] == sum(p.stat().st_size for p in tiny_model.checkpoint().iterdir())
+    assert (
+        result["fetched_bytes"] == result["bytes"] == sum(p.stat().st_size for p in tiny_model.checkpoint().iterdir())
+    )
     assert set(shards_fetched(node.hub).values()) == {1}
     assert os.readlink(node.root / "current") == f"nodestack--tiny-afmoe-thinking/{tiny_model.COMMIT}"
     assert not node.staging.exists()
@@ -269,9 +271,9 @@ def test_a_token_is_taken_from_its_file_and_shown_nowhere(node: Node, tmp_path: 
 def small_disk(node: Node) -> Iterator[Path]:
     volume = node.root.parent
     volume.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(volume)], check=True)  # noqa: S607
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(volume)], check=True)
     yield volume
-    subprocess.run(["umount", str(volume)], check=True)  # noqa: S607
+    subprocess.run(["umount", str(volume)], check=True)
 
 
 def test_a_volume_too_small_is_refused_with_needed_and_free_bytes_and_left_as_it_is(
