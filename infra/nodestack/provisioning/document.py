@@ -53,7 +53,9 @@ class NodeDocument(BaseModel):
     weights_commit: str = Field(description="40 hex digits.")
     weights_expected_manifest_sha256: str = Field(description="Digest recorded for this commit before; '' at first.")
     weights_token_file: str = Field(description="Controller's file with the hub token; '' for none.")
-    weights_high_performance: bool = Field(description="Whether fetching may take the whole bandwidth: 16 files at once, not 4.")
+    weights_high_performance: bool = Field(
+        description="Whether fetching may take the whole bandwidth: 16 files at once, not 4."
+    )
 
     vllm_version: str = Field(description="Engine version, e.g. 0.23.0.")
     vllm_build: Literal["cpu", "cuda"] = Field(description="Which lock file of that version is installed.")

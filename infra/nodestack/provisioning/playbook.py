@@ -2,15 +2,15 @@
 
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,7 +27,6 @@ from nodestack.provisioning.workspace import Secrets
 __all__ = ["Provisioned", "Secrets", "apply"]
 
 _POLL_S = 0.1
-_LINE_EVERY_S = 0.5
 _STOP_GRACE_S = 4.0
 _STATUS_TIMEOUT_S = 20.0
 
@@ -66,7 +65,7 @@ def apply(  # noqa: PLR0913 - the contract of the one entry point, each by name
         document: What to apply; its `*_file` fields are set here.
         secrets: Handed over as files of mode 0600 in a private directory that is removed afterwards.
         log_directory: Gets what Ansible printed, one file of mode 0600 a run; the last runs are kept.
-        progress: Takes a line at most twice a second.
+        progress: Takes a line for each task, and each second of a long one.
         cancelled: Set by whoever wants this to stop.
         playbook: Name of a playbook of ours, or the path of another.
         lock_wait_s: How long another run on the same node is waited for.
@@ -76,8 +75,9 @@ def apply(  # noqa: PLR0913 - the contract of the one entry point, each by name
         ReachError: The node does not answer, or stopped answering in mid-play.
         Interrupted: `cancelled` was set; nothing of the run is left on this machine.
     """
+    if shutil.which("ssh") is None:
+        raise ReachError("there is no ssh client on this machine, Ansible needs one: install openssh-client")
     run = uuid.uuid4().hex
-    show = _throttled(progress)
     chosen = workspace.PLAYBOOKS / playbook
     with (
         workspace.workspace() as directory,
@@ -90,9 +90,10 @@ def apply(  # noqa: PLR0913 - the contract of the one entry point, each by name
         )
         verdict = Verdict()
         for line in _run(directory, chosen, lock, cancelled):
-            if line:
-                verdict.take(log.note(line))
-            show(verdict.line)
+            before = verdict.line
+            verdict.take(log.note(line))
+            if verdict.line != before:
+                progress(verdict.line)
         failure = _failure(verdict, log, connection)
     if failure is not None:
         raise failure
@@ -102,7 +103,7 @@ def apply(  # noqa: PLR0913 - the contract of the one entry point, each by name
 
 
 def _run(directory: Path, playbook: Path, lock: NodeLock, cancelled: threading.Event) -> Iterator[str]:
-    """Yield what the child prints, line by line, and "" now and then while it prints nothing."""
+    """Yield what the child prints, line by line."""
     child = subprocess.Popen(
         [sys.executable, "-m", "nodestack.provisioning.runner", str(directory), str(playbook)],
         stdin=subprocess.PIPE,
@@ -113,7 +114,7 @@ def _run(directory: Path, playbook: Path, lock: NodeLock, cancelled: threading.E
         start_new_session=True,
     )
     try:
-        lines = _lines_of(child.stdout)
+        lines = _lines_of(cast("IO[bytes]", child.stdout))
         while True:
             if cancelled.is_set():
                 raise Interrupted("stopped in mid-play; the node is kept, run again to continue")
@@ -121,7 +122,7 @@ def _run(directory: Path, playbook: Path, lock: NodeLock, cancelled: threading.E
             try:
                 line = lines.get(timeout=_POLL_S)
             except queue.Empty:
-                line = ""
+                continue
             if line is None:
                 return
             yield line
@@ -129,25 +130,13 @@ def _run(directory: Path, playbook: Path, lock: NodeLock, cancelled: threading.E
         _end(child)
 
 
-def _throttled(progress: Progress) -> Progress:
-    """Return a progress that is told often, and passes on what is new at most every `_LINE_EVERY_S` seconds."""
-    shown, shown_at = "", 0.0
-
-    def show(line: str) -> None:
-        nonlocal shown, shown_at
-        if line != shown and time.monotonic() - shown_at >= _LINE_EVERY_S:
-            shown, shown_at = line, time.monotonic()
-            progress(line)
-
-    return show
-
-
-def _lines_of(stream: IO[bytes] | None) -> "queue.Queue[str | None]":
+def _lines_of(stream: IO[bytes]) -> "queue.Queue[str | None]":
     lines: queue.Queue[str | None] = queue.Queue()
 
     def pump() -> None:
-        for line in stream or ():
-            lines.put(line.decode(errors="replace"))
+        with stream:
+            for line in stream:
+                lines.put(line.decode(errors="replace"))
         lines.put(None)
 
     threading.Thread(target=pump, name="ansible-events", daemon=True).start()

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,10 @@ Progress = Callable[[str], None]
 """Takes one short line about what is going on; shown live, never stored."""
 
 STATUS_SCRIPT = "/usr/local/lib/nodestack/status"
+
+# A node that does not answer yet is no news, and every caller gets an exception: without a handler paramiko's
+# tracebacks would end up on the terminal.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 _CONNECT_TIMEOUT_S = 5.0
 _POLL_S = 0.5
@@ -94,6 +99,8 @@ class Session:
             output = b""
             while chunk := _receive(channel, deadline):
                 output += chunk
+            if not channel.status_event.wait(max(0.01, deadline - time.monotonic())):
+                raise TimeoutError
             status = channel.recv_exit_status()
         except (TimeoutError, paramiko.SSHException, OSError) as error:
             raise _unreachable(self._connection, f"a command did not end within {timeout_s:g} s") from error

@@ -129,7 +129,7 @@ def fill(  # noqa: PLR0913 - the parts of one run, each given by name
 def environment(directory: Path) -> dict[str, str]:
     """Return the whole environment of the process that runs Ansible: nothing of ours but what is named here."""
     return {
-        "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "PYTHONPATH": str(_PACKAGE_ROOT),
         "HOME": str(directory),
         "TMPDIR": str(directory),
