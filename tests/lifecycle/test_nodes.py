@@ -126,6 +126,15 @@ def test_a_terminated_node_of_the_name_is_made_anew() -> None:
     assert ensure(cloud).node_id != node.node_id
 
 
+def test_a_node_nobody_recorded_is_deleted_by_its_name_and_no_other_is() -> None:
+    cloud = MemoryCloud()
+    left, kept = ensure(cloud), ensure(cloud, REQUEST.model_copy(update={"name": "api"}))
+    for expected in (left, None):
+        found = nodes.delete_by_name(cloud, "web", progress=lambda line: None, cancelled=Event(), pace=FAST)
+        assert found == expected
+    assert list(cloud.nodes) == [kept.node_id]
+
+
 def test_deleting_returns_when_the_node_is_gone_and_again_when_it_was_gone_before() -> None:
     cloud = MemoryCloud()
     node = ensure(cloud)

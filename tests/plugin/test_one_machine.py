@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.plugin import inputs
-from tests.plugin.engine import Engine, Existing, log_server, plugin_process, process_ends
+from tests.plugin.engine import Engine, Existing, log_server, plugin_process
 
 pytestmark = pytest.mark.node
 
@@ -71,8 +72,9 @@ def test_a_machine_that_vanished_is_made_anew_and_is_another_one(
 ) -> None:
     state = json.loads((directory / "nodes" / "web" / "state.json").read_text())
     os.kill(state["pid"], signal.SIGKILL)
-    assert process_ends(state["pid"], within_s=10)
-    assert engine.read(node) is None
+    deadline = time.monotonic() + 10
+    while engine.read(node) is not None:
+        assert time.monotonic() < deadline, "the machine's processes outlive its supervisor"
     assert engine.read(configured(directory, node)) is None
     again = engine.create("Node", node.inputs)
     try:

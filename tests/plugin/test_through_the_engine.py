@@ -105,10 +105,9 @@ def test_a_start_that_was_interrupted_is_kept_and_gone_on_with(trial: Trial) -> 
         text, _ = running.communicate(timeout=60)
     assert time.monotonic() - since < 20, text
     assert trial.nodes() == ["web"], text
-    kept = trial.resource("Node")
+    kept = identity(trial)
     run = trial.up()
     assert run.status == 0, run.text
     assert trial.nodes() == ["web"]
-    if kept is not None:
-        assert kept["outputs"]["identity"] == identity(trial)
+    assert identity(trial) == kept
     assert trial.up().changes == {"unchanged": 3}

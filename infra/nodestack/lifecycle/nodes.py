@@ -74,6 +74,7 @@ def await_ready(  # noqa: PLR0913 - each by name
 
     ready = poll(running, boot, what=f"node {node.name} to run", cancelled=cancelled)
     wait(ready, progress, cancelled)
+    progress(f"node {node.name} is ready")
     return ready
 
 
@@ -101,6 +102,19 @@ def delete_until_gone(
     progress(f"deleting node {node_id}")
     cloud.delete_node(node_id)
     poll(lambda: True if observe(cloud, node_id) is None else None, pace, what=what, cancelled=cancelled)
+
+
+def delete_by_name(
+    cloud: Cloud, name: str, *, progress: Progress, cancelled: Event, pace: Pace = DELETION
+) -> Node | None:
+    """Delete the node of this exact name and return what it was, None when there was none.
+
+    For what a killed run made and could not record: whoever tears down knows the name, not the id.
+    """
+    node = cloud.find_node(name)
+    if node is not None:
+        delete_until_gone(cloud, node.node_id, progress=progress, cancelled=cancelled, pace=pace)
+    return node
 
 
 def _adopt(cloud: Cloud, request: NodeRequest, *, progress: Progress, cancelled: Event) -> Node | None:

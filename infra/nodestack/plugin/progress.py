@@ -1,5 +1,7 @@
 """Live progress on a resource's row: ephemeral log lines to the engine, throttled where each would be printed."""
 
+import contextlib
+import queue
 import re
 import threading
 import time
@@ -8,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 import grpc
-from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto.engine_pb2 import LogRequest, LogSeverity
 from pulumi.runtime.proto.engine_pb2_grpc import EngineStub
 
@@ -17,6 +18,7 @@ from nodestack.clouds.base import Progress
 _LIVE_INTERVAL_S = 0.2
 _PRINTED_INTERVAL_S = 15.0
 _SEND_TIMEOUT_S = 2.0
+_LONGEST_QUEUE = 256
 _ENGINE_COMMAND = "pulumi"
 _FIGURES = re.compile(r"[\d.,]+")
 
@@ -40,8 +42,10 @@ class EngineLog:
 
     def __init__(self, address: str, *, live: bool) -> None:
         self.live = live
-        self._channel = grpc.insecure_channel(address)
-        self._engine = EngineStub(self._channel)
+        self._engine = EngineStub(grpc.insecure_channel(address))
+        self._lines: queue.Queue[LogRequest] = queue.Queue(_LONGEST_QUEUE)
+        # One thread, because lines that are sent side by side arrive in any order.
+        threading.Thread(target=self._send_all, name="progress", daemon=True).start()
 
     def reporter(self, urn: str) -> Progress:
         """Return a throttled reporter for one resource."""
@@ -55,9 +59,14 @@ class EngineLog:
         self._log(LogRequest(severity=LogSeverity.INFO, message=text, urn=urn, ephemeral=True))
 
     def _log(self, request: LogRequest) -> None:
-        sent = self._engine.Log.future(request, timeout=_SEND_TIMEOUT_S)
-        # An engine that is gone is noticed elsewhere; without a callback gRPC would print the failure.
-        sent.add_done_callback(_forget)
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(request)
+
+    def _send_all(self) -> None:
+        while True:
+            # An engine that is gone is noticed elsewhere.
+            with contextlib.suppress(grpc.RpcError):
+                self._engine.Log(self._lines.get(), timeout=_SEND_TIMEOUT_S)
 
 
 class Throttle:
@@ -114,7 +123,3 @@ def engine_draws_on_terminal(process_id: int, proc: Path = Path("/proc")) -> boo
         except (OSError, ValueError):
             return False
     return False
-
-
-def _forget(sent: "grpc.Future[Empty]") -> None:
-    sent.exception()

@@ -173,6 +173,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
             done = call.run(work)
         except Exception as error:
             return _failed(args, before, error)
+        call.progress(f"verified and serving {args.document.vllm_served_model_name}")
         return Made(args.identity, _outputs(done))
 
 
