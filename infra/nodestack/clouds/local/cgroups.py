@@ -1,5 +1,6 @@
 """Control groups of a node: one of its own, made beforehand and cleared afterwards."""
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,16 +37,21 @@ def inside(directory: Path, argv: Sequence[str]) -> list[str]:
     return ["sh", "-c", 'echo 0 > "$0" && exec "$@"', str(directory / "cgroup.procs"), *argv]
 
 
-def clear(node_id: str, mounts: Path = MOUNTS) -> None:
-    """Remove the node's emptied groups from every hierarchy; systemd-nspawn makes one in the v1 hierarchy too.
+def clear(node_id: str, mounts: Path = MOUNTS) -> bool:
+    """Remove the node's groups from every hierarchy and return True; False while one still holds a process.
 
-    Raises:
-        OSError: A group still holds a process.
+    systemd-nspawn makes one in the first version's hierarchy, too.
     """
     for point, kind, options in _mounted(mounts):
         if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
             for directory, _, _ in os.walk(point / f"nodestack-{node_id}", topdown=False):
-                Path(directory).rmdir()
+                try:
+                    Path(directory).rmdir()
+                except OSError as refused:
+                    if refused.errno == errno.EBUSY:
+                        return False
+                    raise
+    return True
 
 
 def _mounted(mounts: Path) -> Iterator[tuple[Path, str, str]]:

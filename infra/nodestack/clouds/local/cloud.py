@@ -15,8 +15,14 @@ import nodestack
 from nodestack.clouds.base import LocalAccount, Node, NodeRequest, NodeStatus, Progress, Volume, VolumeRequest
 from nodestack.clouds.local import cgroups, commands, disk, hardware, host, image, network, seed
 from nodestack.clouds.local.cache import locked
-from nodestack.clouds.local.records import NodeHome, NodeRecord, NodeState, started_at
-from nodestack.clouds.local.supervisor import POWER_OFF_PATIENCE_S, VOLUME_DEVICE
+from nodestack.clouds.local.records import (
+    POWER_OFF_PATIENCE_S,
+    VOLUME_DEVICE,
+    NodeHome,
+    NodeRecord,
+    NodeState,
+    started_at,
+)
 from nodestack.clouds.local.volumes import Volumes
 from nodestack.errors import AmbiguousError, CloudError, VolumeInUse
 
@@ -274,7 +280,8 @@ def _clear(home: NodeHome) -> None:
         file = Path(record.disk)
         if not _until(lambda: not disk.devices_of(file), _DETACH_PATIENCE_S):
             raise AmbiguousError(f"{file} is still attached to {disk.devices_of(file)[0]}: see who uses it (fuser -vm)")
-        cgroups.clear(record.node_id)
+        if not _until(lambda: cgroups.clear(record.node_id), _KILL_PATIENCE_S):
+            raise AmbiguousError(f"node {home.name} has ended but processes remain in its control group: kill them")
     remains = home.directory.with_name(f".{home.name}.removed")
     shutil.rmtree(remains, ignore_errors=not remains.exists())
     if home.directory.exists():

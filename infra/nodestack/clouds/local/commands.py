@@ -28,7 +28,7 @@ def run(
     """
     try:
         # Arguments come from our own code and validated requests, and no shell reads them.
-        ended = subprocess.run(  # noqa: S603
+        ended = subprocess.run(
             list(argv),
             input=text_in,
             capture_output=True,
@@ -53,7 +53,7 @@ def start(
     keep: int,
 ) -> subprocess.Popen[bytes]:
     """Start a program that runs beside us, its output going to a log and `keep` being inherited."""
-    return subprocess.Popen(  # noqa: S603 -- as above
+    return subprocess.Popen(
         list(argv),
         stdin=subprocess.DEVNULL,
         stdout=log,

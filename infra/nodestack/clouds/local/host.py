@@ -22,7 +22,7 @@ TOOLS = {
     "nsenter": "util-linux",
 }
 _TUN = Path("/dev/net/tun")
-_OVERLAY = "mkdir lower upper work root && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root"
+TRIAL = "mkdir lower upper work root && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root"
 
 
 def preflight(directory: Path) -> None:
@@ -68,11 +68,14 @@ def _missing_kernel_parts() -> list[str]:
 
 def _failed_trial(directory: Path) -> list[str]:
     """Try what nodes need of kernel and file system, in namespaces that end with the trial."""
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        return [f"the account's directory {directory} cannot be made ({refused.strerror}): choose another one"]
     with tempfile.TemporaryDirectory(dir=directory, prefix=".trial-") as trial:
         try:
             commands.run(
-                ["unshare", "--fork", "--pid", "--mount", "--net", "--mount-proc", "sh", "-c", _OVERLAY],
+                ["unshare", "--fork", "--pid", "--mount", "--net", "--mount-proc", "sh", "-c", TRIAL],
                 doing="trying an overlay mount in namespaces of its own",
                 cwd=Path(trial),
             )

@@ -25,6 +25,8 @@ network: {config: disabled}
 locale: false
 manage_etc_hosts: localhost
 """
+# Said here and not by cloud-init, which would restart the server just when the first connection came in.
+_SSHD = "PasswordAuthentication no\n"
 # Left to itself, apt's timer takes apt's lock minutes after boot, just when the node is being configured.
 _CUSTOMIZE = """\
 set -eu
@@ -55,6 +57,7 @@ class Recipe(Frozen):
         packages: What is installed.
         certificates: Name and PEM text of the host's own certificate authorities.
         cloud_init: Configuration of cloud-init.
+        sshd: Configuration of the SSH server.
         customize: Script run at the end with the root as its argument.
     """
 
@@ -64,6 +67,7 @@ class Recipe(Frozen):
     packages: tuple[str, ...]
     certificates: tuple[tuple[str, str], ...]
     cloud_init: str = _CLOUD_INIT
+    sshd: str = _SSHD
     customize: str = _CUSTOMIZE
 
 
@@ -142,6 +146,7 @@ def _build(recipe: Recipe, directory: Path) -> None:
     tree = {
         "etc/apt/apt.conf.d/90nodestack": "\n".join(recipe.apt_settings) + "\n",
         "etc/cloud/cloud.cfg.d/90-nodestack.cfg": recipe.cloud_init,
+        "etc/ssh/sshd_config.d/90-nodestack.conf": recipe.sshd,
         **{f"usr/local/share/ca-certificates/{name}": pem for name, pem in recipe.certificates},
     }
     for path, content in tree.items():
@@ -160,8 +165,8 @@ def _build(recipe: Recipe, directory: Path) -> None:
             "--variant=apt",
             f"--include={','.join(recipe.packages)}",
             *(f"--aptopt={line}" for line in recipe.apt_settings),
-            "--customize-hook=cp -R --no-preserve=ownership inputs/tree/. \"$1\"/",
-            "--customize-hook=sh inputs/customize \"$1\"",
+            '--customize-hook=cp -R --no-preserve=ownership inputs/tree/. "$1"/',
+            '--customize-hook=sh inputs/customize "$1"',
             recipe.codename,
             "root",
             "-",

@@ -11,6 +11,12 @@ from pydantic import ValidationError
 from nodestack.clouds.base import Frozen
 from nodestack.errors import AmbiguousError
 
+VOLUME_DEVICE = "/dev/vdb"
+"""Where a node finds its volume."""
+
+POWER_OFF_PATIENCE_S = 15.0
+"""A node asked to stop gets this long to stop its services and unmount its volume."""
+
 Model = TypeVar("Model", bound=Frozen)
 
 

@@ -55,7 +55,6 @@ def _user_data(request: NodeRequest) -> dict[str, object]:
             }
         ],
         "disable_root": True,
-        "ssh_pwauth": False,
         "ssh_deletekeys": True,
         "ssh_genkeytypes": [],
         "ssh_keys": {"ed25519_private": private, "ed25519_public": _public_line(private)},

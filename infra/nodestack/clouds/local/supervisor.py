@@ -12,14 +12,16 @@ from types import FrameType
 from typing import IO
 
 from nodestack.clouds.local import cgroups, commands, disk, network
-from nodestack.clouds.local.records import NodeHome, NodeRecord, NodeState, started_at
+from nodestack.clouds.local.records import (
+    POWER_OFF_PATIENCE_S,
+    VOLUME_DEVICE,
+    NodeHome,
+    NodeRecord,
+    NodeState,
+    started_at,
+)
 from nodestack.clouds.local.servers import Servers
 from nodestack.errors import CloudError, NodestackError
-
-POWER_OFF_PATIENCE_S = 15.0
-"""A node asked to stop gets this long to stop its services and unmount its disk."""
-
-VOLUME_DEVICE = "/dev/vdb"
 
 _TICK_S = 1.0
 # systemd-nspawn --keep-unit ends with this when the machine wants to be booted again.
@@ -130,7 +132,7 @@ class Supervisor:
         nspawn = [
             "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--directory=root",
             f"--machine={self._record.name}", f"--network-namespace-path={self._home.directory / network.NETNS}",
-            "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe",
+            "--capability=CAP_NET_ADMIN", "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe",
             f"--bind={volume}:{VOLUME_DEVICE}",
         ]  # fmt: skip
         return self._start(cgroups.inside(cgroups.group(self._record.node_id, "machine"), nspawn))
