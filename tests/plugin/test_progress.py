@@ -37,6 +37,16 @@ def test_a_printed_line_that_says_something_new_comes_at_once() -> None:
     assert run_through(live=False, lines=lines) == ["boots", "role base", "role weights"]
 
 
+def test_the_tasks_of_a_role_are_not_printed_one_by_one() -> None:
+    lines = [(1.0, "base · a"), (1.0, "base · b"), (1.0, "fabric · a"), (20.0, "fabric · b")]
+    assert run_through(live=False, lines=lines) == ["base · a", "fabric · a", "fabric · b"]
+
+
+def test_the_tasks_of_a_role_are_live_one_by_one() -> None:
+    lines = [(0.01, "base · a"), (0.01, "base · b")]
+    assert run_through(live=True, lines=lines) == ["base · a", "base · b"]
+
+
 def test_a_live_line_is_renewed_five_times_a_second_at_most() -> None:
     lines = [(0.0625, f"{n} MB") for n in range(41)]
     assert run_through(live=True, lines=lines) == [f"{n} MB" for n in range(0, 41, 4)]

@@ -20,6 +20,7 @@ _PRINTED_INTERVAL_S = 15.0
 _SEND_TIMEOUT_S = 2.0
 _LONGEST_QUEUE = 256
 _ENGINE_COMMAND = "pulumi"
+_DETAIL = " · "
 _FIGURES = re.compile(r"[\d.,]+")
 
 
@@ -72,8 +73,8 @@ class EngineLog:
 class Throttle:
     """Passes on as many lines as their reader can use.
 
-    On a terminal: the newest, five times a second at most. Printed: each line that says something new at once, and one
-    that differs from the last in its figures only every 15 seconds.
+    On a terminal: each that says something new, and new figures five times a second at most. Printed: each with a
+    subject of its own ("weights" in "weights · fetching 3 of 60 MB"), and news about the same one every 15 seconds.
     """
 
     def __init__(self, send: Callable[[str], None], *, live: bool, clock: Callable[[], float] = time.monotonic) -> None:
@@ -89,12 +90,15 @@ class Throttle:
             if text == self._last_text:
                 return
             now = self._clock()
-            says_news = _FIGURES.sub("", text) != _FIGURES.sub("", self._last_text)
+            says_news = self._subject(text) != self._subject(self._last_text)
             interval_s = _LIVE_INTERVAL_S if self._live else _PRINTED_INTERVAL_S
             if not says_news and now - self._last_at < interval_s:
                 return
             self._last_text, self._last_at = text, now
         self._send(text)
+
+    def _subject(self, text: str) -> str:
+        return _FIGURES.sub("", text if self._live else text.partition(_DETAIL)[0])
 
 
 class Silence:

@@ -10,7 +10,9 @@ from pydantic import SecretStr
 
 from nodestack.clouds.base import NodeRequest
 from nodestack.plugin.properties import UNKNOWN, Properties
+from nodestack.plugin.resources.configuration import ConfigurationArgs, ConfigurationOutputs, whole_document
 from nodestack.provisioning import keys
+from nodestack.provisioning.report import WeightsResult
 from tests.lifecycle.memory_cloud import MemoryCloud
 from tests.plugin import inputs
 from tests.plugin.engine import Engine, Existing, Failed, closed_port, plugin_over
@@ -196,6 +198,36 @@ def test_a_preview_runs_nothing_and_leaves_the_proofs_open(
     planned = engine.create("Configuration", inputs.configuration(tmp_path, machine), preview=True)
     assert planned.outputs["smoke"] is UNKNOWN
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [({}, MANIFEST), ({"weights_commit": "b" * 40}, ""), ({"weights_repository": "another/one"}, "")],
+    ids=["the same commit", "another commit", "another repository"],
+)
+def test_the_manifest_that_was_verified_is_expected_again_of_the_same_commit_only(
+    tmp_path: Path, change: dict[str, str], expected: str
+) -> None:
+    machine = dict.fromkeys(("nodeId", "identity", "address", "sshUser", "sshHostPublicKey"), "web-1")
+    asked = inputs.configuration(tmp_path, machine | {"sshPort": 22, "volumeDevice": "/dev/vdb"}, **change)
+    args = ConfigurationArgs.model_validate(
+        {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in asked.items()}
+    )
+    seen = {
+        "pass": True,
+        "repository": inputs.DOCUMENT["weights_repository"],
+        "commit": inputs.DOCUMENT["weights_commit"],
+        "manifest_sha256": MANIFEST,
+        "files": 9,
+        "bytes": 10,
+        "fetched_files": [],
+        "fetched_bytes": 0,
+        "seconds": 0.1,
+    }
+    before = ConfigurationOutputs(manifest_sha256=MANIFEST, weights=WeightsResult.model_validate(seen))
+    document = whole_document(args, before)
+    assert document.weights_expected_manifest_sha256 == expected
+    assert (document.base_identity, document.storage_device) == ("web-1", "/dev/vdb")
 
 
 def test_a_state_of_another_version_is_read_as_if_nothing_were_known(

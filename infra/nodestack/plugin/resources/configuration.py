@@ -162,7 +162,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
             )
             return playbook.apply(
                 connection,
-                _document(args, before),
+                whole_document(args, before),
                 playbook.Secrets(api_key=args.api_key, hub_token=args.hub_token),
                 log_directory=Path(args.account.directory) / "logs",
                 progress=call.progress,
@@ -200,7 +200,7 @@ def _failed(args: ConfigurationArgs, before: ConfigurationOutputs, error: Except
     return Made(args.identity, outputs, error)
 
 
-def _document(args: ConfigurationArgs, before: ConfigurationOutputs) -> NodeDocument:
+def whole_document(args: ConfigurationArgs, before: ConfigurationOutputs) -> NodeDocument:
     """Return the whole document; the manifest digest of this very commit is expected again once it was seen."""
     seen = before.weights
     same = seen is not None and (seen.repository, seen.commit) == (
