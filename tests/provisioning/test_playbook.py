@@ -233,7 +233,8 @@ def test_a_node_that_goes_away_in_mid_play_is_told_with_what_to_do(live_node: Li
     def cut(line: str) -> None:
         if "sleep" in line:
             until(lambda: sleeping(live_node))
-            live_node.run("sudo systemctl mask --runtime --now ssh.service && sudo pkill -x sshd || true")
+            end_ssh = "sleep 1; systemctl mask --runtime --now ssh.service; pkill -x sshd"
+            live_node.run(f"sudo setsid --fork sh -c '{end_ssh}' < /dev/null > /dev/null 2>&1")
 
     with pytest.raises(ReachError, match="stopped answering at play · sleep for a while: check that the machine"):
         live_node.apply("short.yml", smoke_timeout_s=LONG_S, progress=cut)

@@ -47,6 +47,12 @@ class PlayEvent(BaseModel):
     recap: dict[str, int] = {}
     output: str = ""
 
+    @property
+    def place(self) -> str:
+        """Where the play is, e.g. "weights · fetch shards"; the role alone while its arguments are checked."""
+        role = self.role or PLAY
+        return role if self.task.startswith(_ARGUMENT_CHECK) else f"{role} · {_uncapitalised(self.task)}"
+
 
 def translate(raw: Mapping[str, Any]) -> PlayEvent:
     """Translate one event as ansible-runner hands it over."""
@@ -102,9 +108,7 @@ class Verdict:
         if event.kind == "task":
             self._count_until(event.at)
             self._since = (event.role or PLAY, event.at)
-            self.line = event.role or PLAY
-            if not event.task.startswith(_ARGUMENT_CHECK):
-                self.line += f" · {_uncapitalised(event.task)}"
+            self.line = event.place
         elif event.kind in ("failed", "unreachable") and not event.ignored:
             # A loop reports its items first; the summary that follows says less.
             if not (self.failure and self.failure.task == event.task and self.failure.message):

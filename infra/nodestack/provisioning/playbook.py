@@ -171,7 +171,7 @@ def _failure(verdict: Verdict, log: RunLog, connection: Connection) -> Nodestack
     where = bad.role or PLAY
     if bad.kind == "unreachable":
         return ReachError(
-            f"{connection.known_host} stopped answering at {where} · {bad.task}: check that the machine still runs, "
+            f"{connection.known_host} stopped answering at {bad.place}: check that the machine still runs, "
             f"then run again, it continues from there (details in {log.path})"
         )
     if bad.message:
