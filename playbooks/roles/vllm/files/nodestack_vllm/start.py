@@ -93,22 +93,23 @@ def start(service: Service, progress: Progress) -> float | None:
         EngineError: It ended, or did not answer in time.
     """
     digest = fingerprint(service.made_from)
-    known = _read(service.record)
     state = _state(service.unit)
-    if (
-        state.active == "active"
-        and known == {"fingerprint": digest, "invocation": state.invocation}
-        and _healthy(service)
-    ):
-        return None
-    service.record.unlink(missing_ok=True)
     started = time.monotonic()
-    progress.show("starting the engine")
-    _restart(service)
-    invocation = _wait(service, progress, started)
-    seconds = round(time.monotonic() - started, 1)
-    replace_file(service.record, json.dumps({"fingerprint": digest, "invocation": invocation}) + "\n")
-    return seconds
+    if state.active == "active" and _read(service.record) == {"fingerprint": digest, "invocation": state.invocation}:
+        if _healthy(service):
+            return None
+        # An earlier run started it just so and was cut off: its start goes on.
+    else:
+        progress.show("verifying the weights, then starting the engine")
+        _restart(service)
+        record = {"fingerprint": digest, "invocation": _state(service.unit).invocation}
+        replace_file(service.record, json.dumps(record) + "\n")
+    try:
+        _wait(service, progress, started)
+    except EngineError:
+        service.record.unlink(missing_ok=True)
+        raise
+    return round(time.monotonic() - started, 1)
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
@@ -149,8 +150,7 @@ def _restart(service: Service) -> None:
     )
 
 
-def _wait(service: Service, progress: Progress, started: float) -> str:
-    """Return the invocation that became healthy."""
+def _wait(service: Service, progress: Progress, started: float) -> None:
     first = _state(service.unit)
     while True:
         state = _state(service.unit)
@@ -164,7 +164,7 @@ def _wait(service: Service, progress: Progress, started: float) -> str:
             _systemctl("stop", service.unit, check=False)
             raise EngineError(f"the engine ended while starting: {words}; see journalctl -u {service.unit}")
         if _healthy(service):
-            return state.invocation
+            return
         waited_s = time.monotonic() - started
         if waited_s > service.timeout_s:
             words = journal.last_words(service.unit, state.invocation) or "nothing"
