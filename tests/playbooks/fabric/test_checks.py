@@ -101,6 +101,14 @@ def test_one_wrong_link_is_enough(line: int, seen: str) -> None:
     assert not passes("nvlink", "\n".join(lines))
 
 
+@given(gpu=st.integers(0, 7), link=st.integers(0, 17))
+def test_one_link_that_is_not_listed_is_enough(gpu: int, link: int) -> None:
+    lines = NVLINK.splitlines()
+    del lines[gpu * 19 + 1 + link]
+    (short, _) = checks.judge_links("\n".join(lines), GPUS, H100)
+    assert (short["check"], short["seen"], short["pass"]) == (f"NVLink count GPU{gpu}", "17", False)
+
+
 def spaced(text: str) -> str:
     return re.sub(r"\t+", "    ", text)
 
