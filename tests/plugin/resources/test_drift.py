@@ -16,9 +16,9 @@ WELL: dict[str, Any] = {
 }
 
 
-def found(status: dict[str, Any] | None, document_sha256: str = "d0") -> list[str]:
+def found(status: dict[str, Any] | None, document_sha256: str = "d0", manifest_sha256: str = "m0") -> list[str]:
     report = None if status is None else NodeStatusReport.model_validate(status)
-    return drift(report, identity="id-1/nonce", document_sha256=document_sha256, manifest_sha256="m0")
+    return drift(report, identity="id-1/nonce", document_sha256=document_sha256, manifest_sha256=manifest_sha256)
 
 
 def test_a_node_that_is_well_has_no_drift() -> None:
@@ -58,4 +58,4 @@ def test_a_node_that_has_nothing_to_say_is_not_configured() -> None:
 
 
 def test_a_run_that_did_not_end_well_is_drift_though_the_node_shows_what_was_applied_before() -> None:
-    assert found(WELL, document_sha256="") == ["the last configuration did not end well"]
+    assert found(WELL, document_sha256="", manifest_sha256="") == ["the last configuration did not end well"]

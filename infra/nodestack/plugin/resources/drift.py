@@ -14,7 +14,7 @@ def drift(status: NodeStatusReport | None, *, identity: str, document_sha256: st
         status: What the node says, None where it has nothing to say.
         identity: The machine the configuration is bound to.
         document_sha256: Digest of the document that was applied; "" when the last run did not end well.
-        manifest_sha256: Digest of the manifest the weights were verified against.
+        manifest_sha256: Digest of the manifest the weights were verified against; "" when none was recorded.
     """
     if status is None:
         return ["the node was not configured yet, or by another version of nodestack"]
@@ -41,7 +41,7 @@ def _weights(weights: CurrentWeights | None, manifest_sha256: str) -> Iterator[s
     if weights is None:
         yield "no weights are in place"
         return
-    if weights.manifest_sha256 != manifest_sha256:
+    if manifest_sha256 and weights.manifest_sha256 != manifest_sha256:
         yield "the weights are others than those that were verified"
     if weights.changed:
         named = ", ".join(weights.changed[:_NAMED_FILES])
