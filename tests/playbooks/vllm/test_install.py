@@ -1,4 +1,4 @@
-"""Engines on a volume: one directory a lock, whole or built anew. The installer is a stand-in wheel, all else is real."""
+"""Engines on a volume: one directory a lock, whole or built anew. Its installer is a stand-in, all else is real."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ def main():
         return
     lock = open(words[words.index("--requirement") + 1]).read()
     if "unavailable" in lock:
-        sys.exit("warning: about something else\\nerror: unavailable==9 was not found in the provided package locations")
+        sys.exit("warning: about something else\\nerror: unavailable==9 was not found in the package locations")
     python = words[words.index("--python") + 1]
     target = os.path.join(os.path.dirname(os.path.dirname(python)), "lib", os.listdir(
         os.path.join(os.path.dirname(os.path.dirname(python)), "lib"))[0], "site-packages")
