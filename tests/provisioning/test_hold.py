@@ -70,7 +70,7 @@ def heard(process: "subprocess.Popen[str]", key: str) -> object:
 def test_tasks_of_other_runs_are_ended_with_their_children_and_nobody_elses() -> None:
     script = "sleep 61 & sleep 62; true"
     with task("left", "sh", "-c", script) as left, task("own", "sleep", "63") as own:
-        until(lambda: len(hold.leftovers(lambda run: run == "left")) == 3)
+        until(lambda: sorted(hold.leftovers(lambda run: run == "left").values()) == ["sh", "sleep", "sleep"])
         names = hold.stop_leftovers(lambda run: run == "left")
         assert names == ["sh", "sleep"]
         assert left.wait(timeout=5) != 0

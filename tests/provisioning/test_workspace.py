@@ -19,6 +19,13 @@ from tests.provisioning.documents import node_document
 SECRETS = Secrets(api_key=SecretStr("sk-secret-of-tests"), hub_token=SecretStr("hf_secret_of_tests"))
 
 
+@pytest.fixture(autouse=True)
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep these tests away from the directories of real runs."""
+    monkeypatch.setattr(workspace, "base_directory", lambda: tmp_path)
+    return tmp_path
+
+
 @pytest.fixture
 def connection() -> Connection:
     client = keys.generate()
@@ -60,7 +67,7 @@ def test_secrets_are_files_of_their_owner_and_in_no_variable(connection: Connect
             ("weights_token_file", "hf_secret_of_tests"),
         ):
             path = Path(variables[variable])
-            assert path.read_text() == secret
+            assert path.read_text() == f"{secret}\n"
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
         for named in ("env/extravars", "inventory.json"):
             text = (directory / named).read_text()
@@ -112,14 +119,14 @@ def test_at_the_end_nothing_is_left_of_a_run_whatever_session_it_is_in() -> None
     assert not directory.exists()
 
 
-def test_what_a_killed_owner_left_is_cleared_and_what_a_living_one_has_is_not() -> None:
-    base = workspace.base_directory()
+def test_what_a_killed_owner_left_is_cleared_and_what_a_living_one_has_is_not(base: Path) -> None:
     code = (
-        "import time\nfrom nodestack.provisioning import workspace\n"
+        "import sys, time\nfrom pathlib import Path\nfrom nodestack.provisioning import workspace\n"
+        "workspace.base_directory = lambda: Path(sys.argv[1])\n"
         "with workspace.workspace() as d:\n    print(d, flush=True); time.sleep(60)"
     )
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]}
-    owner = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE)
+    owner = subprocess.Popen([sys.executable, "-c", code, str(base)], env=environment, stdout=subprocess.PIPE)
     assert owner.stdout is not None
     directory = Path(owner.stdout.readline().decode().strip())
     owner.stdout.close()
