@@ -8,10 +8,11 @@ from nodestack.clouds.base import Node
 
 def remains(node: Node, account: Path) -> list[str]:
     """Return processes, network namespaces, mounts and loop devices of a node that still exist."""
-    return [*_processes(node, account), *_mounts(account), *_loops(account), *_listeners(node)]
+    home, disk = account / "nodes" / node.name, account / "volumes" / f"{node.volume_id.rpartition('-')[0]}.img"
+    return [*_processes(node, home), *_mounts(home), *_loops(disk), *_listeners(node)]
 
 
-def _processes(node: Node, account: Path) -> list[str]:
+def _processes(node: Node, home: Path) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -20,25 +21,24 @@ def _processes(node: Node, account: Path) -> list[str]:
             group = (process / "cgroup").read_text()
         except OSError:
             continue
-        named = str(account) in words and "pytest" not in words
-        if named or node.node_id in group or working.startswith(str(account)):
+        if str(home) in words or node.node_id in group or working.startswith(str(home)):
             found.append(f"process {process.name}: {words}")
     return found
 
 
-def _mounts(account: Path) -> list[str]:
+def _mounts(home: Path) -> list[str]:
     mounts = Path("/proc/self/mountinfo").read_text().replace("\\040", " ").splitlines()
-    return [f"mount: {line}" for line in mounts if str(account) in line]
+    return [f"mount: {line}" for line in mounts if str(home) in line]
 
 
-def _loops(account: Path) -> list[str]:
+def _loops(disk: Path) -> list[str]:
     found = []
     for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
         try:
             file = backing.read_text().strip()
         except OSError:
             continue
-        if file.startswith(str(account)):
+        if file == str(disk):
             found.append(f"loop device {backing.parents[1].name}: {file}")
     return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import nodestack
+from nodestack.clouds.local.records import NodeHome
 from tests.clouds.local.conftest import Lab
 from tests.clouds.local.remains import control_groups, remains
 
@@ -56,13 +57,13 @@ def test_a_killed_creator_leaves_one_whole_node_or_none(lab: Lab, tmp_path: Path
     assert [other.name for other in lab.cloud.nodes()].count(name) == 1
 
     lab.cloud.delete_node(node.node_id)
-    assert remains(node, lab.directory / "nodes" / name) == []
+    assert remains(node, lab.directory) == []
     assert control_groups(node) == []
 
 
 def test_a_killed_deleter_leaves_nothing_the_next_call_does_not_clear(lab: Lab) -> None:
     node = lab.running()
-    os.kill(lab.state(node).pid, signal.SIGTERM)
+    NodeHome(lab.directory / "nodes" / node.name).condemn()
     assert lab.cloud.find_node(node.name) is None
     lab.cloud.delete_node(node.node_id)
-    assert remains(node, lab.directory / "nodes" / node.name) == []
+    assert remains(node, lab.directory) == []

@@ -120,7 +120,7 @@ def test_what_is_on_the_volume_outlives_the_node(lab: Lab) -> None:
     first = lab.running()
     lab.on_booted(first, f"{MOUNT_NEW} && echo kept | sudo -n tee /mnt/file")
     lab.cloud.delete_node(first.node_id)
-    assert remains(first, lab.directory / "nodes" / first.name) == []
+    assert remains(first, lab.directory) == []
     assert not _needs_recovery(lab.directory / "volumes" / f"{first.name}.img")
 
     second = lab.running(first.name)
@@ -140,12 +140,14 @@ def test_a_node_switched_off_from_within_is_gone(lab: Lab) -> None:
 
 @pytest.mark.parametrize("victim", ["supervisor", "its parent", "machine", "network"])
 def test_whatever_is_killed_takes_all_of_the_node_with_it(lab: Lab, victim: str) -> None:
-    namespaces = network_namespaces()
     node = lab.running()
     lab.on_booted(node, f"{MOUNT_NEW} && sudo -n touch /mnt/file")
     assert remains(node, lab.directory) != []
 
     supervisor = lab.state(node).pid
+    hub = _processes_below(supervisor, "nodestack.clouds.local.hub")[0]
+    namespace = os.readlink(f"/proc/{hub}/ns/net")
+    assert namespace in network_namespaces() - {os.readlink("/proc/self/ns/net")}
     os.kill(
         {
             "supervisor": lambda: supervisor,
@@ -157,8 +159,8 @@ def test_whatever_is_killed_takes_all_of_the_node_with_it(lab: Lab, victim: str)
     )
 
     home = lab.directory / "nodes" / node.name
-    _until(lambda: remains(node, home) == [])
-    assert network_namespaces() <= namespaces
+    _until(lambda: remains(node, lab.directory) == [])
+    assert namespace not in network_namespaces()
     assert not _needs_recovery(lab.directory / "volumes" / f"{node.name}.img")
     assert lab.cloud.find_node(node.name) is None
     assert not home.exists()
@@ -174,7 +176,7 @@ def test_a_node_that_ignores_its_shutdown_is_switched_off(lab: Lab) -> None:
     )
     lab.cloud.delete_node(node.node_id)
     assert lab.cloud.read_node(node.node_id) is None
-    assert remains(node, lab.directory / "nodes" / node.name) == []
+    assert remains(node, lab.directory) == []
 
 
 def test_a_node_is_not_started_with_a_host_key_that_is_none(lab: Lab) -> None:

@@ -1,5 +1,6 @@
 """What is written down about a node of the local cloud, and where; every file appears whole or not at all."""
 
+import contextlib
 import fcntl
 import os
 from dataclasses import dataclass
@@ -55,7 +56,6 @@ class NodeState(Frozen):
         address: Address on this host's loopback that takes SSH and the engine's port; "" until known.
         ssh_port: TCP port of SSH; 0 until known.
         boots: How often the machine was booted.
-        stopping: Whether it was asked to stop.
         problem: Why it could not go on; "" while all is well.
     """
 
@@ -64,7 +64,6 @@ class NodeState(Frozen):
     address: str = ""
     ssh_port: int = 0
     boots: int = 0
-    stopping: bool = False
     problem: str = ""
 
 
@@ -108,6 +107,21 @@ class NodeHome:
         finally:
             os.close(descriptor)
         return False
+
+    @property
+    def condemned(self) -> bool:
+        """Whether somebody has begun to delete the node; nobody may adopt it any more."""
+        return self._verdict.exists()
+
+    def condemn(self) -> None:
+        """Write down that the node is being deleted, so that the next one goes on with it if we are killed."""
+        # Gone already: somebody else deleted it meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            self._verdict.touch()
+
+    @property
+    def _verdict(self) -> Path:
+        return self.directory / "condemned"
 
     def record(self) -> NodeRecord | None:
         """Return what the node was made as; None where creation did not get that far."""

@@ -87,7 +87,6 @@ class Supervisor:
         while stop_by is None or time.monotonic() < stop_by:
             if self._stop.made and stop_by is None:
                 stop_by = time.monotonic() + POWER_OFF_PATIENCE_S
-                self._tell(stopping=True)
                 os.kill(machine, signal.SIGTERM)
             for ended, code in self._reap():
                 if ended == way_out:
