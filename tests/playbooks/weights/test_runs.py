@@ -121,6 +121,31 @@ def test_a_run_ends_when_whoever_started_it_is_gone(node: Node) -> None:
     assert not (node.root / "current").exists()
 
 
+def test_a_run_ends_when_its_ssh_session_does_not_listen_any_more(node: Node, tmp_path: Path) -> None:
+    node.hub.go_wrong(SLOW)
+    session = tmp_path / "sshd"
+    session.symlink_to(Path(sys.executable).resolve())
+    listen_until_told = (
+        "import subprocess, sys\n"
+        "shell = subprocess.Popen(['sh', '-c', '\"$@\"; :', 'sh', *sys.argv[1:]], stdout=subprocess.PIPE)\n"
+        "sys.stdin.readline()\n"
+        "shell.stdout.close()\n"
+        "shell.wait()\n"
+    )
+    with subprocess.Popen(
+        [session, "-c", listen_until_told, *node.fetch_command()],
+        cwd=PROGRAMS,
+        env=environment(),
+        stdin=subprocess.PIPE,
+    ) as sshd:
+        eventually(lambda: part_size(node) > 50_000)
+        began = time.monotonic()
+        sshd.communicate(b"\n", timeout=20)
+
+    assert time.monotonic() - began < 3
+    assert not (node.root / "current").exists()
+
+
 def test_progress_tells_how_far_the_fetch_is_and_is_gone_afterwards(node: Node) -> None:
     node.hub.go_wrong(SLOW)
     process = node.start_fetch()

@@ -3,7 +3,9 @@
 import fcntl
 import json
 import os
+import select
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -94,8 +96,10 @@ class Stop:
             timer.start()
 
     def _watch(self, starters: list[tuple[int, int]]) -> None:
+        outermost, session = starters[-1]
         while not self():
-            if any(_parent(child) != parent for child, parent in starters):
+            orphaned = any(_parent(child) != parent for child, parent in starters)
+            if orphaned or (_name(session).startswith("sshd") and _unheard(outermost)):
                 self.request()
             time.sleep(0.5)
 
@@ -103,8 +107,9 @@ class Stop:
 def _starters() -> list[tuple[int, int]]:
     """Return the pairs of child and parent up to the SSH session that this process belongs to, or its own parent.
 
-    When a controller is killed, its connection ends, and with it the session's sshd; the module and the shells between
-    it and this process stay behind as orphans. So the whole line is watched.
+    When a controller is killed, the module and the shells between its SSH session and this process stay behind: as
+    orphans if the connection ended, and under a session that does not listen any more if the connection is shared
+    (ControlPersist). So the whole line is watched, and the pipe at its end.
     """
     line: list[tuple[int, int]] = []
     child = os.getpid()
@@ -122,6 +127,23 @@ def _parent(pid: int) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def _unheard(pid: int) -> bool:
+    """Return whether a process writes to a pipe that nobody reads any more."""
+    output = f"/proc/{pid}/fd/1"
+    try:
+        if not stat.S_ISFIFO(os.stat(output).st_mode):
+            return False
+        descriptor = os.open(output, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        poll = select.poll()
+        poll.register(descriptor, 0)
+        return bool(poll.poll(0))
+    finally:
+        os.close(descriptor)
 
 
 def _name(pid: int) -> str:
