@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,20 @@ import pytest
 from nodestack.provisioning import hold
 
 
+@pytest.fixture(autouse=True)
+def mark(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Mark the tasks of each test in a way of its own: the script ends all others that bear its mark."""
+    name = f"NODESTACK_TEST_{uuid.uuid4().hex}"
+    monkeypatch.setattr(hold, "MARK", f"{name}=".encode())
+    return name
+
+
 @contextmanager
 def task(run: str, *command: str) -> "Iterator[subprocess.Popen[bytes]]":
     """A process as a play starts it on a node: marked, in a session of its own."""
-    process = subprocess.Popen(command, env={"NODESTACK_RUN": run, "PATH": os.environ["PATH"]}, start_new_session=True)
+    process = subprocess.Popen(
+        command, env={hold.MARK.decode().rstrip("="): run, "PATH": os.environ["PATH"]}, start_new_session=True
+    )
     try:
         yield process
     finally:
@@ -31,6 +42,7 @@ def holder(tmp_path: Path, run: str, wait_s: float) -> "Iterator[subprocess.Pope
         .read_text()
         .replace("/run/nodestack", str(tmp_path))
         .replace("/var/lib/nodestack", str(tmp_path))
+        .replace("NODESTACK_RUN=", hold.MARK.decode())
     )
     script = tmp_path / "hold.py"
     script.write_text(code)
@@ -124,3 +136,12 @@ def test_what_a_long_task_writes_is_passed_on_and_what_a_former_one_wrote_is_not
         written.write_text('{"role": "weights", "done_bytes": 1, "total_bytes": 2}')
         written.rename(progress)
         assert heard(process, "progress") == {"role": "weights", "done_bytes": 1, "total_bytes": 2}
+
+
+@pytest.mark.node
+def test_tasks_in_a_container_are_another_machines(mark: str) -> None:
+    with task("left", "unshare", "--pid", "--fork", "--kill-child", "sleep", "65") as outside:
+        until(lambda: Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text() != "")
+        inside = Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text().split()
+        until(lambda: Path(f"/proc/{inside[0]}/comm").read_text() == "sleep\n")
+        assert hold.leftovers(lambda run: run == "left") == {outside.pid: "unshare"}

@@ -42,12 +42,15 @@ def read_json(path: str) -> Any:
 
 
 def processes() -> dict[int, tuple[int, str, str | None]]:
-    """Return {pid: (parent, name, run id or None)} of everything alive."""
+    """Return {pid: (parent, name, run id or None)} of everything alive on this machine, containers on it excepted."""
     found = {}
+    here = os.readlink("/proc/self/ns/pid")
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
         try:
+            if os.readlink("/proc/" + entry + "/ns/pid") != here:
+                continue
             with open("/proc/" + entry + "/stat", encoding="utf-8", errors="replace") as file:
                 head, _, tail = file.read().rpartition(")")
             with open("/proc/" + entry + "/environ", "rb") as file:
