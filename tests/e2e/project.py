@@ -134,13 +134,20 @@ class Project:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [json.loads(line) for line in lines]
 
-    def shards_fetched(self) -> list[str]:
-        """Names of the shards whose bytes the hub was asked for, in order."""
-        return [
-            request["path"].rsplit("/", 1)[-1]
-            for request in self.hub_requests()
-            if request["method"] == "GET" and request["path"].endswith(".safetensors")
-        ]
+    def shard_bytes(self, since: int = 0) -> dict[str, int]:
+        """Bytes of each shard that the hub sent, counted from its request number `since`."""
+        sent: dict[str, int] = {}
+        for request in self.hub_requests()[since:]:
+            if request["method"] == "GET" and request["path"].endswith(".safetensors"):
+                shard = request["path"].rsplit("/", 1)[-1]
+                sent[shard] = sent.get(shard, 0) + request["bytes"]
+        return sent
+
+    def inject(self, *faults: dict[str, Any]) -> None:
+        """Have the hub do these things wrong; see nodestack.clouds.local.hub.faults."""
+        path = self.account / "logs" / f"hub-{NODE}.faults.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(faults), encoding="utf-8")
 
     def volumes(self) -> list[str]:
         """Names of the volumes that the account holds."""

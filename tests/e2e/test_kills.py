@@ -22,7 +22,7 @@ CASES = [
 ]
 PATIENCE_S = 300
 # Slow enough that a kill strikes in the middle of a shard.
-SLOW_SHARDS = [{"path": "*.safetensors", "bytes_per_s": 400_000, "times": 1000}]
+SLOW_SHARDS = {"path": "*.safetensors", "bytes_per_s": 400_000, "times": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,10 @@ def stood_up(project: Project) -> Project:
     return project
 
 
-def weights_asked_for(project: Project, before: int) -> bool:
-    return len(project.shards_fetched()) > before
-
-
-def stage_reached(project: Project, stage: str, shards_before: int) -> Callable[[], bool]:
+def stage_reached(project: Project, stage: str, asked_before: int) -> Callable[[], bool]:
     return {
         "node": (project.account / "nodes" / NODE / "state.json").exists,
-        "weights": lambda: weights_asked_for(project, shards_before),
+        "weights": lambda: bool(project.shard_bytes(asked_before)),
         "vllm": lambda: "start" in project.started_log().rpartition("vllm")[2],
     }[stage]
 
@@ -57,13 +53,12 @@ def test_the_next_up_completes_after_a_kill(stood_up: Project, stage: str, victi
     project = stood_up
     if stage == "weights" and project.nodes():
         project.node("systemctl stop nodestack-vllm; rm -rf /srv/nodestack/weights/*")
-        faults = project.account / "logs" / f"hub-{NODE}.faults.json"
-        faults.write_text(json.dumps(SLOW_SHARDS))
+        project.inject(SLOW_SHARDS)
     assert project.cli("down", "-s", STACK).status == 0
-    shards = len(project.shards_fetched())
+    asked = len(project.hub_requests())
 
     process = project.start("up", "-s", STACK)
-    until(stage_reached(project, stage, shards), process, f"stage {stage}")
+    until(stage_reached(project, stage, asked), process, f"stage {stage}")
     if victim == "supervisor":
         os.kill(project.supervisor(), signal.SIGKILL)
     else:

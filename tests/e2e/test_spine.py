@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from nodestack.clouds.local import tiny_model
 from tests.e2e.project import NODE, STACK, Project, leftovers, processes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm]
@@ -27,6 +28,9 @@ DOCUMENTED = {
     "next_steps",
 }
 SHARD = "model-00002-of-00005.safetensors"
+SHARD_BYTES = {
+    path.name: path.stat().st_size for path in (tiny_model.repository() / tiny_model.COMMIT).glob("*.safetensors")
+}
 
 
 def identity(project: Project) -> str:
@@ -45,7 +49,7 @@ def test_up_ends_with_a_completion_and_says_what_was_verified(project: Project) 
     assert outputs["volume"]["protected"] is True
     assert outputs["cost"]["usd_per_hour"] == 0 and outputs["cost"]["basis"].startswith("free: ")
     assert len(project.nodes()) == len(project.volumes()) == 1
-    assert sorted(set(project.shards_fetched())) == sorted(project.shards_fetched()), "each shard once"
+    assert project.shard_bytes() == SHARD_BYTES, "each byte once"
 
 
 def test_up_again_changes_nothing_and_runs_no_playbook(project: Project) -> None:
@@ -85,14 +89,14 @@ def test_a_flipped_byte_stops_the_service_and_only_that_shard_is_fetched_again(p
     journal = project.node("systemctl is-active nodestack-vllm; journalctl -u nodestack-vllm --no-pager -n 40")
     assert not journal.startswith("active")
     assert SHARD in journal
-    fetched = len(project.shards_fetched())
+    asked = len(project.hub_requests())
     run = project.up()
     assert run.status == 0, run.text
-    assert set(project.shards_fetched()[fetched:]) == {SHARD}
+    assert project.shard_bytes(asked) == {SHARD: SHARD_BYTES[SHARD]}
 
 
 def test_down_keeps_the_volume_and_up_fetches_no_shard_again(project: Project) -> None:
-    before, fetched = project.outputs(), len(project.shards_fetched())
+    before, asked = project.outputs(), len(project.hub_requests())
     down = project.cli("down", "-s", STACK)
     assert down.status == 0, down.text
     assert project.nodes() == [] and len(project.volumes()) == 1
@@ -101,7 +105,7 @@ def test_down_keeps_the_volume_and_up_fetches_no_shard_again(project: Project) -
     after = project.outputs()
     assert after["volume"] == before["volume"]
     assert after["manifest_sha256"] == before["manifest_sha256"]
-    assert project.shards_fetched()[fetched:] == []
+    assert project.shard_bytes(asked) == {}
 
 
 def test_a_machine_that_died_is_replaced_and_the_new_one_is_configured(project: Project) -> None:
