@@ -46,19 +46,19 @@ def run_kind(server: Server, kind: str, model: str, show: Callable[[str], None])
     """Return the checks of a kind, up to the first that fails, and the text that came back."""
     text = ""
     checks: list[Check] = []
-    steps: list[Callable[[], Check | tuple[Check, str]]] = [
+    questions: list[Callable[[], Check | tuple[Check, str]]] = [
         lambda: check_lock(server),
         lambda: check_model(server, model),
     ]
     if kind == "completion":
-        steps.append(lambda: check_completion(server))
+        questions.append(lambda: check_completion(server))
     else:
-        steps.append(lambda: check_chat(server, reasoning=kind == "chat_reasoning_tools"))
+        questions.append(lambda: check_chat(server, reasoning=kind == "chat_reasoning_tools"))
     if kind == "chat_reasoning_tools":
-        steps.append(lambda: check_tool_call(server))
-    for number, step in enumerate(steps, 1):
-        show(f"asking the model, {number} of {len(steps)}")
-        done = step()
+        questions.append(lambda: check_tool_call(server))
+    for number, ask in enumerate(questions, 1):
+        show(f"asking the model, {number} of {len(questions)}")
+        done = ask()
         check, said = done if not isinstance(done, Check) else (done, "")
         checks.append(check)
         text = text or said
