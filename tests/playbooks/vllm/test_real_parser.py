@@ -54,6 +54,7 @@ def engine() -> Path:
 
 
 def check(engine: Path, directory: Path, options: dict[str, object]) -> tuple[int, str]:
+    (engine / "nodestack-options-taken").unlink(missing_ok=True)
     file = directory / "options.yaml"
     file.write_text(yaml.safe_dump(options))
     judged = run(

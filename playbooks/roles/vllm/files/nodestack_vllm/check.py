@@ -1,9 +1,10 @@
 """Check an options file by the parser of the engine that will serve with it, as the user that will serve.
 
-Exit 1 and one line on stderr when it refuses.
+Exit 1 and one line on stderr when it refuses. What it took is remembered beside the engine: to ask again takes seconds.
 """
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 LAUNCHER = Path("/usr/local/lib/nodestack/serve-engine")
 TIMEOUT_S = 180
+MEMORY = "nodestack-options-taken"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--environment", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("options", type=Path)
     given = parser.parse_args(arguments)
+    memory = given.engine / MEMORY
+    digest = hashlib.sha256(given.options.read_bytes()).hexdigest()
+    if memory.exists() and digest in memory.read_text().split():
+        return 0
     # The engine's user may not read what the controller just put into its own temporary directory.
     with tempfile.TemporaryDirectory(prefix="nodestack-check-") as directory:
         Path(directory).chmod(0o755)
@@ -35,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refusal = _refusal(command, given.user, dict(pair.split("=", 1) for pair in given.environment))
     if refusal:
         sys.stderr.write(f"{refusal}\n")
-    return 1 if refusal else 0
+        return 1
+    with memory.open("a") as taken:
+        taken.write(f"{digest}\n")
+    return 0
 
 
 def _refusal(command: Sequence[str | Path], user: str, environment: dict[str, str]) -> str:
