@@ -75,3 +75,4 @@ lock: ## Renew the hash-locked requirements
 	@$(LOCK) -c requirements-dev.txt requirements.in -o requirements.txt
 	@$(LOCK) --no-annotate tools/uv.in -o tools/uv.txt
 	@$(LOCK) --no-annotate tools/go.in -o tools/go.txt
+	@UV="$$PWD/.nodestack/uv" tools/lock-engines

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from nodestack.errors import SettingsError
@@ -118,7 +118,7 @@ class ServingSettings(Section):
     kv_cache_dtype: Literal["auto", "fp8"] = "fp8"
     listen_address: str = "127.0.0.1"
     shutdown_timeout_s: Annotated[int, Field(ge=0, le=3600)] = 120
-    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    options: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class Settings(Section):

@@ -1,9 +1,10 @@
 """The engine's options, from settings and what the plan found; the same for the unit and for whoever reads them."""
 
+from pydantic import JsonValue
+
 from nodestack.catalog.model import Model
 from nodestack.settings import ServingSettings
 
-Option = str | int | float | bool
 # What the plan, the unit or a secret file already says; a stack's own options may not contradict them.
 OWNED = frozenset(
     {
@@ -25,7 +26,7 @@ OWNED = frozenset(
 
 def engine_options(
     model: Model, serving: ServingSettings, tensor_parallel_size: int, runs_on: str
-) -> dict[str, Option]:
+) -> dict[str, JsonValue]:
     """Return the engine's options by name without dashes, as its `--config` file takes them.
 
     Args:
@@ -34,7 +35,7 @@ def engine_options(
         tensor_parallel_size: Ranks, as planned.
         runs_on: "gpu" or "cpu"; the CPU engine has no compiled graphs worth their start-up time.
     """
-    options: dict[str, Option] = {
+    options: dict[str, JsonValue] = {
         "dtype": "bfloat16",
         "tensor-parallel-size": tensor_parallel_size,
         "max-model-len": serving.max_model_len,

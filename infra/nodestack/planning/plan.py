@@ -1,12 +1,12 @@
 """Join catalogue and settings into a plan that can work, or refuse with every reason."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from nodestack.catalog import Catalog, Format, Model, Shape
 from nodestack.errors import PlanError
 from nodestack.planning import kv_cache, memory
 from nodestack.planning.cost import Cost, expected
-from nodestack.planning.options import OWNED, Option, engine_options
+from nodestack.planning.options import OWNED, engine_options
 from nodestack.settings import Settings
 
 GB = 10**9
@@ -38,7 +38,7 @@ class Plan(BaseModel):
     tensor_parallel_size: int
     kv_tokens: int | None
     concurrency: float | None
-    options: dict[str, Option]
+    options: dict[str, JsonValue]
     cost: Cost
     disk_need_bytes: int
 
