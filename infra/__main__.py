@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pulumi
 
+from nodestack import naming
 from nodestack.catalog import load
-from nodestack.clouds.base import LocalAccount
 from nodestack.clouds.hubs import require_pin
 from nodestack.components.gpu_node import GpuNode, GpuNodeArgs
 from nodestack.components.outputs import export
@@ -30,18 +30,20 @@ def main() -> None:
     catalog = load()
     plan = make_plan(settings, catalog)
 
-    name = f"{pulumi.get_project()}-{pulumi.get_stack()}"
-    account = LocalAccount(directory=str(PROJECT / settings.cloud.directory))
+    project, stack = pulumi.get_project(), pulumi.get_stack()
+    account = naming.account(settings.cloud, PROJECT)
     if not require_pin(account, settings.model.hub, plan.repository, plan.commit, settings.hub_token):
         pulumi.log.warn(f"{settings.model.hub} could not be asked for {plan.repository} from here; the node will ask")
     ssh_private_key = pulumi.Output.secret(settings.ssh_private_key.get_secret_value())
 
-    volume = WeightsVolume("weights", WeightsVolumeArgs(account, f"{name}-weights", settings.volume.size_gib))
+    volume = WeightsVolume(
+        "weights", WeightsVolumeArgs(account, naming.volume_name(project, stack), settings.volume.size_gib)
+    )
     node = GpuNode(
         "node",
         GpuNodeArgs(
             account=account,
-            name=f"{name}-node",
+            name=naming.node_name(project, stack),
             shape=settings.node.shape,
             volume_id=volume.volume_id,
             ssh_private_key=ssh_private_key,

@@ -5,9 +5,10 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from nodestack.automation import recovery, stack, summary
+from nodestack.automation import recovery, stack, strays, summary
 from nodestack.automation.checkout import Checkout, find
 from nodestack.clouds.local import supplies
 from nodestack.errors import NodestackError
@@ -61,11 +62,13 @@ def _up(options: argparse.Namespace) -> int:
     for line in recovery.recover(checkout, options.stack):
         print(f"recovered: {line}")
     prepared = time.monotonic()
-    status = stack.up(checkout, options.stack, yes=_unasked(options))
+    with ThreadPoolExecutor() as beside:
+        key = beside.submit(stack.api_key, checkout, options.stack)
+        status = stack.up(checkout, options.stack, yes=_unasked(options))
     if status:
         return status
-    done = time.monotonic()
-    summary.show(checkout, options.stack, {"stack": prepared - started, "pulumi up": done - prepared})
+    seconds = {"stack": prepared - started, "pulumi up": time.monotonic() - prepared}
+    summary.show(stack.outputs(checkout, options.stack), key.result(), seconds)
     return 0
 
 
@@ -74,7 +77,7 @@ def _down(options: argparse.Namespace) -> int:
     if not checkout.checkpoint(options.stack).exists():
         print(f"stack {options.stack} does not exist: nothing to tear down")
         return 0
-    recovery.recover(checkout, options.stack)
+    _clear(checkout, options.stack)
     return stack.down(checkout, options.stack, yes=_unasked(options))
 
 
@@ -88,8 +91,13 @@ def _purge(options: argparse.Namespace) -> int:
         if not sys.stdin.isatty() or input(question).strip() != options.stack:
             print("nothing was deleted; without a terminal, say --yes (make purge YES=1)", file=sys.stderr)
             return 1
-    recovery.recover(checkout, options.stack)
+    _clear(checkout, options.stack)
     return stack.purge(checkout, options.stack)
+
+
+def _clear(checkout: Checkout, name: str) -> None:
+    for line in (*recovery.recover(checkout, name), *strays.remove(checkout, name)):
+        print(f"recovered: {line}")
 
 
 def _outputs(options: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ DOCUMENTED = {
     "smoke",
     "volume",
     "cost",
+    "phases",
     "next_steps",
 }
 SHARD = "model-00002-of-00005.safetensors"

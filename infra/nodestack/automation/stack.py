@@ -60,14 +60,14 @@ def api_key(checkout: Checkout, stack: str) -> str:
 
 
 def up(checkout: Checkout, stack: str, *, yes: bool) -> int:
-    """Bring the stack up and return the engine's exit status.
+    """Bring the stack up and return the engine's exit status; its outputs are left to `outputs`.
 
     Args:
         checkout: Where it is declared.
         stack: Its name.
         yes: Do not preview and ask.
     """
-    return Engine(checkout, stack).stream("up", *_unasked(yes))
+    return Engine(checkout, stack).stream("up", "--suppress-outputs", *_unasked(yes))
 
 
 def down(checkout: Checkout, stack: str, *, yes: bool) -> int:

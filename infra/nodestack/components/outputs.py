@@ -37,6 +37,7 @@ def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode,
         "smoke": proved.smoke,
         "volume": volume.summary,
         "cost": plan.cost.model_dump(),
+        "phases": proved.phases,
         "next_steps": pulumi.Output.all(machine.address, machine.sshPort, machine.sshUser, endpoint).apply(
             lambda seen: _next_steps(*seen, tunnelled=tunnelled)
         ),

@@ -1,0 +1,36 @@
+"""Remove a node that exists under the stack's name and that the state does not know: a killed creation leaves one."""
+
+import json
+import threading
+
+import yaml
+
+from nodestack import naming
+from nodestack.automation.checkout import PROJECT, Checkout
+from nodestack.clouds import open_account
+from nodestack.lifecycle import nodes
+from nodestack.settings import CloudSettings
+
+_NODE = "nodestack:index:Node"
+
+
+def remove(checkout: Checkout, stack: str) -> list[str]:
+    """Delete the node that nobody else would; return what was done, a line each.
+
+    Raises:
+        CloudError: The cloud refused.
+    """
+    if _known(checkout, stack):
+        return []
+    document = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8"))
+    cloud = CloudSettings.model_validate(document["config"][f"{PROJECT}:cloud"])
+    name = naming.node_name(PROJECT, stack)
+    node = nodes.delete_by_name(
+        open_account(naming.account(cloud, checkout.root)), name, progress=print, cancelled=threading.Event()
+    )
+    return [f"deleted node {name}, which the state did not know"] if node else []
+
+
+def _known(checkout: Checkout, stack: str) -> bool:
+    latest = json.loads(checkout.checkpoint(stack).read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
+    return any(resource["type"] == _NODE for resource in latest.get("resources") or [])
