@@ -1,4 +1,4 @@
-"""Clear what a killed engine leaves behind: its lock, and creations it never heard the end of."""
+"""Clear what a killed run leaves behind: its lock, its secrets, and creations it never heard the end of."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from nodestack.automation.checkout import Checkout
 from nodestack.automation.engine_call import Engine
 from nodestack.errors import RecoveryError
+from nodestack.provisioning import workspace
 
 
 def recover(checkout: Checkout, stack: str) -> list[str]:
@@ -19,6 +20,7 @@ def recover(checkout: Checkout, stack: str) -> list[str]:
     Raises:
         RecoveryError: The lock belongs to a live process or to another host.
     """
+    workspace.clear_abandoned()
     done = [_unlock(lock) for lock in sorted(checkout.locks(stack).glob("*.json"))]
     return done + _forget_pending(checkout, stack)
 
