@@ -3,11 +3,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from pydantic import SecretStr
+
 from nodestack.clouds import hubs
 from nodestack.clouds.base import LocalAccount
 from nodestack.clouds.local import tiny_model
 from nodestack.errors import CatalogError
-from pydantic import SecretStr
 
 ACCOUNT = LocalAccount(directory="/nowhere")
 LOCAL_HUB = "http://127.0.0.1:8090"
@@ -46,8 +47,8 @@ def hub() -> Iterator[str]:
     server.server_close()
 
 
-def ask(endpoint: str, repository: str, commit: str, token: str | None = "hf_right") -> str:
-    return hubs._ask(endpoint, repository, commit, SecretStr(token) if token else None)
+def ask(endpoint: str, repository: str, commit: str, *, trusted: bool = True) -> str:
+    return hubs._ask(endpoint, repository, commit, SecretStr("hf_right") if trusted else None)
 
 
 def test_the_local_hub_has_the_tiny_model_and_no_other_commit() -> None:
@@ -60,7 +61,7 @@ def test_the_local_hub_has_the_tiny_model_and_no_other_commit() -> None:
 
 def test_a_remote_hub_is_asked_with_the_token(hub: str) -> None:
     assert ask(hub, "known/model", UNKNOWN) == ""
-    assert ask(hub, "known/model", UNKNOWN, token=None) == "RepoNotFound"
+    assert ask(hub, "known/model", UNKNOWN, trusted=False) == "RepoNotFound"
     assert ask(hub, "known/model", "1" * 40) == "RevisionNotFound"
     assert ask(hub, "other/model", UNKNOWN) == "RepoNotFound"
 
