@@ -56,7 +56,10 @@ qualify: check test qualify-spine ## Run everything: checks, tests, drills and b
 
 qualify-spine: ## Run the drills of a single node's whole life
 	@$(BOOTSTRAP) venv check engine local
-	@$(PY) -m pytest -m qualify
+	@$(PY) -m nodestack.cli up -s local
+	@$(PY) benchmarks/noop_up.py --record .nodestack/qualify/noop_up.json
+	@$(PY) -m nodestack.cli down -s local
+	@$(PY) -m pytest -p tests.drills -m "qualify or e2e" tests/e2e
 
 setup: ## Set up this machine and nothing more
 	@$(BOOTSTRAP) venv check engine $(NODES)

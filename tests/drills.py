@@ -78,6 +78,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     drills = config.stash[_KEY]
     failed = len(terminalreporter.stats.get("failed", [])) + len(terminalreporter.stats.get("error", []))
     figures = {name: value for measured in drills.passed.values() for name, value in measured.items()}
+    figures |= _load(DIRECTORY / "noop_up.json")
     shown = "".join(f", {name} {value}" for name, value in figures.items())
     terminalreporter.write_line(f"drills: {len(drills.passed)} passed, {failed} failed{shown}")
 

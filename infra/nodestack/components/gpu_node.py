@@ -42,6 +42,7 @@ class GpuNode(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GpuNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("nodestack:components:GpuNode", name, {}, opts)
+        ready = f"{args.ready_timeout_s}s"
         self.node = Node(
             name,
             {
@@ -55,7 +56,7 @@ class GpuNode(pulumi.ComponentResource):
             pulumi.ResourceOptions(
                 parent=self,
                 additional_secret_outputs=["sshPrivateKey"],
-                custom_timeouts=pulumi.CustomTimeouts(create=f"{args.ready_timeout_s}s"),
+                custom_timeouts=pulumi.CustomTimeouts(create=ready, update=ready),
             ),
         )
         self.register_outputs({"address": self.node.address})

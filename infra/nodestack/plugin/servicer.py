@@ -123,7 +123,7 @@ class Servicer(ResourceProviderServicer):
                 return provider_pb2.CreateResponse(
                     properties=encode(resource.preview(news, None)), refresh_before_update=True
                 )
-            made = resource.create(_parsed(resource, news), self._call(request.urn))
+            made = resource.create(_parsed(resource, news), self._call(request.urn, request.timeout))
         except Exception as error:
             abort(context, error, hidden)
         outputs = encode(dump(made.outputs))
@@ -166,7 +166,9 @@ class Servicer(ResourceProviderServicer):
                 return provider_pb2.UpdateResponse(
                     properties=encode(resource.preview(news, outputs)), refresh_before_update=True
                 )
-            made = resource.update(request.id, _parsed(resource, news), outputs, self._call(request.urn))
+            made = resource.update(
+                request.id, _parsed(resource, news), outputs, self._call(request.urn, request.timeout)
+            )
         except Exception as error:
             abort_keeping(context, request.id, request.olds, error, hidden)
         properties = encode(dump(made.outputs))
@@ -190,8 +192,8 @@ class Servicer(ResourceProviderServicer):
         self._cancelled.set()
         return Empty()
 
-    def _call(self, urn: str) -> Call:
-        return Call(self._sink.reporter(urn), self._cancelled, self._open_account)
+    def _call(self, urn: str, timeout_s: float = 0) -> Call:
+        return Call(self._sink.reporter(urn), self._cancelled, self._open_account, timeout_s)
 
 
 def _resource(urn: str, context: grpc.ServicerContext) -> Resource[Any, Any]:

@@ -53,7 +53,9 @@ def started(home: NodeHome) -> NodeState | None:
 
     def told() -> NodeState | None:
         state = home.state()
-        return state if state is not None and state.address else None
+        # What a dead supervisor leaves is about to die as well: that is a node no more.
+        known = state is not None and state.address and started_at(state.pid) == state.start_ticks
+        return state if known else None
 
     if not _until(lambda: told() is not None or not home.alive, _START_PATIENCE_S):
         raise AmbiguousError(f"node {home.name} neither starts nor ends: see {home.log}, then delete it")

@@ -50,11 +50,13 @@ class Call:
         progress: Takes short lines about what is going on.
         cancelled: Set when the engine asked to stop.
         open_account: Returns the client of an account.
+        timeout_s: Seconds the stack allows the operation; 0 where it names none.
     """
 
     progress: Progress
     cancelled: Event
     open_account: Callable[[Account], Cloud]
+    timeout_s: float = 0
 
     def run(self, work: Callable[[], Result]) -> Result:
         """Do work that must not keep the engine waiting once it asked to stop."""

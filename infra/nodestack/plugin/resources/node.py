@@ -8,11 +8,10 @@ from nodestack.clouds.base import Node as CloudNode
 from nodestack.clouds.base import NodeRequest, NodeStatus, Progress
 from nodestack.errors import CloudError, Interrupted
 from nodestack.lifecycle import nodes
+from nodestack.lifecycle.pace import Pace
 from nodestack.plugin.diff import Difference, changed_paths
 from nodestack.plugin.properties import Properties
 from nodestack.plugin.resources.base import Args, Call, Made, Resource, Typed, dump
-
-_REACHABLE_TIMEOUT_S = 600
 
 
 class NodeArgs(Args):
@@ -83,10 +82,11 @@ class Node(Resource[NodeArgs, NodeOutputs]):
             return nodes.ensure(
                 cloud,
                 request,
-                wait=_wait(args),
+                wait=_wait(args, call),
                 progress=call.progress,
                 cancelled=call.cancelled,
                 known=known.append,
+                boot=Pace(timeout_s=_patience_s(call)),
             )
 
         try:
@@ -116,7 +116,14 @@ class Node(Resource[NodeArgs, NodeOutputs]):
             node = nodes.observe(cloud, resource_id)
             if node is None:
                 raise CloudError(f"node {args.name} vanished while it was updated: run again to make it anew")
-            return nodes.await_ready(cloud, node, wait=_wait(args), progress=call.progress, cancelled=call.cancelled)
+            return nodes.await_ready(
+                cloud,
+                node,
+                wait=_wait(args, call),
+                progress=call.progress,
+                cancelled=call.cancelled,
+                boot=Pace(timeout_s=_patience_s(call)),
+            )
 
         try:
             return Made(resource_id, _outputs(call.run(work), _host_public_key(args), ready=True))
@@ -144,7 +151,11 @@ def _request(args: NodeArgs) -> NodeRequest:
     )
 
 
-def _wait(args: NodeArgs) -> nodes.WaitUntilReachable:
+def _patience_s(call: Call) -> float:
+    return call.timeout_s or nodes.BOOT.timeout_s
+
+
+def _wait(args: NodeArgs, call: Call) -> nodes.WaitUntilReachable:
     from nodestack.provisioning import reach  # noqa: PLC0415
 
     host_public_key = _host_public_key(args)
@@ -157,7 +168,7 @@ def _wait(args: NodeArgs) -> nodes.WaitUntilReachable:
             host_public_key=host_public_key,
             private_key=args.ssh_private_key,
         )
-        reach.wait_for_node(connection, timeout_s=_REACHABLE_TIMEOUT_S, progress=progress, cancelled=cancelled)
+        reach.wait_for_node(connection, timeout_s=_patience_s(call), progress=progress, cancelled=cancelled)
 
     return wait
 
