@@ -87,7 +87,7 @@ def test_a_flipped_byte_stops_the_service_and_only_that_shard_is_fetched_again(p
     project.node(
         f"printf X | dd of={path} bs=1 seek=5000 conv=notrunc 2>/dev/null; systemctl restart nodestack-vllm || true"
     )
-    journal = project.node("systemctl is-active nodestack-vllm; journalctl -u nodestack-vllm --no-pager -n 40")
+    journal = project.node("systemctl is-active nodestack-vllm; journalctl -u nodestack-weights --no-pager -n 40")
     assert not journal.startswith("active")
     assert SHARD in journal
     asked = len(project.hub_requests())

@@ -72,14 +72,14 @@ def up(checkout: Checkout, stack: str, *, yes: bool) -> int:
 
 def down(checkout: Checkout, stack: str, *, yes: bool) -> int:
     """Tear down all but the weights volume and return the engine's exit status."""
-    return Engine(checkout, stack).stream("destroy", "--exclude-protected", *_unasked(yes))
+    return Engine(checkout, stack).stream("destroy", "--exclude-protected", "--suppress-outputs", *_unasked(yes))
 
 
 def purge(checkout: Checkout, stack: str) -> int:
     """Tear down everything, the weights volume included; the caller has asked."""
     engine = Engine(checkout, stack)
     engine.ask("state", "unprotect", "--all", "--yes")
-    return engine.stream("destroy", *_unasked(True))
+    return engine.stream("destroy", "--suppress-outputs", *_unasked(True))
 
 
 def _unasked(yes: bool) -> list[str]:
