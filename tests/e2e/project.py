@@ -2,9 +2,9 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,31 +51,35 @@ class Project:
 
     def environment(self) -> dict[str, str]:
         """What commands of this project run with; nothing of the caller's Pulumi reaches them."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
-        return kept | {"PYTHONPATH": str(self.root / "infra")}
+        ours = ("PULUMI_", "PYTHONPATH", "VIRTUAL_ENV", "MAKE")
+        return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
-    def cli(self, *arguments: str, timeout_s: float = TIMEOUT_S) -> Run:
-        """Run a command of nodestack to its end."""
+    def make(self, *arguments: str) -> Run:
+        """Run a target of the Makefile to its end."""
+        return self.shell(shlex.join(["make", *arguments]))
+
+    def shell(self, command: str, **environment: str) -> Run:
+        """Run a line as a user would type it, to its end."""
         done = subprocess.run(
-            self._argv(arguments),
+            ["bash", "-c", command],
             cwd=self.root,
-            env=self.environment(),
+            env=self.environment() | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=timeout_s,
+            timeout=TIMEOUT_S,
             check=False,
         )
         with (self.root / "runs.log").open("a", encoding="utf-8") as log:
-            log.write(f"$ nodestack {' '.join(arguments)}\n{done.stdout}[exit {done.returncode}]\n")
+            log.write(f"$ {command}\n{done.stdout}[exit {done.returncode}]\n")
         return Run(done.returncode, done.stdout)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a command of nodestack; its output goes to `started.log`."""
+    def start_up(self) -> subprocess.Popen[bytes]:
+        """Begin to bring the stack up; what it says goes to `started.log`."""
         with (self.root / "started.log").open("wb") as log:
             return subprocess.Popen(
-                self._argv(arguments),
+                ["make", "up"],
                 cwd=self.root,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -91,11 +95,11 @@ class Project:
 
     def up(self) -> Run:
         """Bring the stack up."""
-        return self.cli("up", "-s", STACK)
+        return self.make("up")
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs."""
-        return dict(json.loads(self.cli("outputs", "-s", STACK).text))
+        return dict(json.loads(self.make("-s", "outputs").text))
 
     def configure(self, section: str, **changes: Any) -> None:
         """Change keys of a section of the stack's settings."""
@@ -157,12 +161,9 @@ class Project:
         """Names of the nodes that the account holds."""
         return sorted(path.name for path in (self.account / "nodes").glob("*") if path.is_dir())
 
-    def _argv(self, arguments: tuple[str, ...]) -> list[str]:
-        return [str(self.root / ".venv" / "bin" / "python"), "-m", "nodestack.cli", *arguments]
-
 
 def clone(root: Path) -> Project:
-    """Copy what git tracks or would, and lend this checkout's environment and engine."""
+    """Copy what git tracks or would, and set it up from the caches."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -175,11 +176,10 @@ def clone(root: Path) -> Project:
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
-    (root / ".venv").symlink_to(Path(sys.prefix))
-    state = root / ".nodestack"
-    state.mkdir(mode=0o700)
-    shutil.copy2(ROOT / ".nodestack" / "engine.json", state)
-    return Project(root)
+    project = Project(root)
+    done = project.make("setup")
+    assert done.status == 0, done.text
+    return project
 
 
 def processes(of: str) -> Iterator[int]:

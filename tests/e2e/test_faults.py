@@ -3,7 +3,7 @@
 import pytest
 
 from nodestack.clouds.local import tiny_model
-from tests.e2e.project import STACK, Project
+from tests.e2e.project import Project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify]
 
@@ -19,7 +19,7 @@ CUT_AFTER_BYTES = 400_000
 
 @pytest.mark.parametrize("profile", BROKEN)
 def test_a_broken_node_is_refused_by_its_own_message_before_any_weights(project: Project, profile: str) -> None:
-    assert project.cli("init", "-s", STACK).status == 0
+    assert project.make("init").status == 0
     project.configure("cloud", hardware_profile=profile)
     run = project.up()
     assert run.status != 0
@@ -27,7 +27,7 @@ def test_a_broken_node_is_refused_by_its_own_message_before_any_weights(project:
     assert all(word in run.text for word in BROKEN[profile]), run.text
     assert project.hub_requests() == []
     assert len(project.nodes()) == 1, "kept for inspection"
-    down = project.cli("down", "-s", STACK)
+    down = project.make("down")
     assert down.status == 0, down.text
     assert project.nodes() == []
 

@@ -54,10 +54,10 @@ def test_the_next_up_completes_after_a_kill(stood_up: Project, stage: str, victi
     if stage == "weights" and project.nodes():
         project.node("systemctl stop nodestack-vllm; rm -rf /srv/nodestack/weights/*")
         project.inject(SLOW_SHARDS)
-    assert project.cli("down", "-s", STACK).status == 0
+    assert project.make("down").status == 0
     asked = len(project.hub_requests())
 
-    process = project.start("up", "-s", STACK)
+    process = project.start_up()
     until(stage_reached(project, stage, asked), process, f"stage {stage}")
     if victim == "supervisor":
         os.kill(project.supervisor(), signal.SIGKILL)

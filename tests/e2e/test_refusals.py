@@ -21,7 +21,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 @pytest.fixture(scope="module")
 def prepared(project: Project) -> Project:
-    assert project.cli("init", "-s", STACK).status == 0
+    assert project.make("init").status == 0
     return project
 
 

@@ -63,6 +63,18 @@ def test_up_again_changes_nothing_and_runs_no_playbook(project: Project) -> None
     assert identity(project) == before
 
 
+def test_the_commands_of_the_readme_work_as_printed(project: Project) -> None:
+    readme = (project.root / "README.md").read_text(encoding="utf-8")
+    blocks = [block.partition("```")[0] for block in readme.split("```sh\n")[1:]]
+    # What the other tests of this module run, and what runs these very tests.
+    elsewhere = {"up", "test", "down", "purge", "check", "qualify"}
+    for block in blocks:
+        lines = [line.partition("#")[0].strip() for line in block.splitlines()]
+        kept = [line for line in lines if line and line.removeprefix("make ") not in elsewhere]
+        run = project.shell(" && ".join(kept) or "true", PULUMI_SKIP_CONFIRMATIONS="true")
+        assert run.status == 0, run.text
+
+
 def test_no_secret_is_in_state_logs_arguments_or_leftovers(project: Project) -> None:
     private = [line for line in project.secret("ssh_private_key").splitlines() if line and "-----" not in line]
     secrets = [project.secret("api_key"), project.secret("hub_token"), private[2]]
@@ -98,7 +110,7 @@ def test_a_flipped_byte_stops_the_service_and_only_that_shard_is_fetched_again(p
 
 def test_down_keeps_the_volume_and_up_fetches_no_shard_again(project: Project) -> None:
     before, asked = project.outputs(), len(project.hub_requests())
-    down = project.cli("down", "-s", STACK)
+    down = project.make("down")
     assert down.status == 0, down.text
     assert project.nodes() == [] and len(project.volumes()) == 1
     run = project.up()
@@ -128,13 +140,13 @@ def test_a_broken_fabric_stops_before_weights_and_names_the_pair(project: Projec
     assert "GPU2" in run.text and "GPU3" in run.text and "PIX" in run.text
     assert project.hub_requests()[asked:] == []
     assert len(project.nodes()) == 1, "kept for inspection"
-    down = project.cli("down", "-s", STACK)
+    down = project.make("down")
     assert down.status == 0, down.text
     assert project.nodes() == []
 
 
 def test_purge_leaves_nothing_of_this_machine(project: Project) -> None:
-    purge = project.cli("purge", "-s", STACK, "--yes")
+    purge = project.make("purge", "YES=1")
     assert purge.status == 0, purge.text
     assert project.nodes() == project.volumes() == []
     deadline = time.monotonic() + 10
