@@ -6,6 +6,8 @@ PY := .venv/bin/python
 BOOTSTRAP := $(firstword $(wildcard /usr/bin/python3) python3) tools/setup.py
 NODES := $(if $(filter local,$(STACK)),local)
 YES_FLAG := $(if $(YES),--yes)
+# Python programs of the roles whose names, as commands of the node, have no ending.
+SCRIPTS := $(addprefix playbooks/roles/,base/files/status fabric/files/fabric-gate smoke/files/smoke weights/files/verify-weights)
 LOCK := "$$PWD/.nodestack/uv" pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -44,9 +46,10 @@ test: ## Run the tests that CI runs
 
 check: ## Run the linters, the type checker and the import contracts
 	@$(BOOTSTRAP) venv check
-	@$(PY) -m ruff check .
-	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check . $(SCRIPTS)
+	@$(PY) -m ruff format --check . $(SCRIPTS)
 	@$(PY) -m mypy
+	@for script in $(SCRIPTS); do $(PY) -m mypy --no-error-summary "$$script" || exit 1; done
 	@PATH="$$PWD/.venv/bin:$$PATH" lint-imports
 	@git ls-files -z '*.yml' '*.yaml' .yamllint .ansible-lint | xargs -0 $(PY) -m yamllint --strict
 	@PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --strict
