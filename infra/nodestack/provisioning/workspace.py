@@ -9,12 +9,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from nodestack.provisioning import processes
 from nodestack.provisioning.document import NodeDocument, document_sha256
-from nodestack.provisioning.reach import Connection
+
+if TYPE_CHECKING:
+    from nodestack.provisioning.reach import Connection
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 """Where site.yml and the roles are: beside infra/ in the checkout."""
@@ -85,7 +88,7 @@ def clear_abandoned(base: Path | None = None) -> None:
 def fill(  # noqa: PLR0913 - the parts of one run, each given by name
     directory: Path,
     *,
-    connection: Connection,
+    connection: "Connection",
     document: NodeDocument,
     secrets: Secrets,
     run: str,

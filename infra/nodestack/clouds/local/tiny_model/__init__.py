@@ -8,7 +8,7 @@ from typing import Any
 
 from nodestack.clouds.local.cache import cached
 from nodestack.clouds.local.hub import git
-from nodestack.clouds.local.tiny_model import tokenizer, weights
+from nodestack.clouds.local.tiny_model import tokenizer
 
 REPOSITORY = "nodestack/tiny-afmoe-thinking"
 COMMIT = "df0070ad52af62e1bddc8ecc10649d041d25ff26"
@@ -71,6 +71,9 @@ def _commits() -> list[tuple[str, dict[str, bytes]]]:
 
 
 def _files(final_norm: float) -> dict[str, bytes]:
+    # Imported when made: numpy costs more than all else that looks up a made model.
+    from nodestack.clouds.local.tiny_model import weights  # noqa: PLC0415
+
     config = json.loads((_CHECKPOINT / "config.json").read_text())
     copied = ("config.json", "generation_config.json", "chat_template.jinja", "README.md")
     return {
