@@ -1,6 +1,7 @@
 """The command line: thin, each command calls one thing."""
 
 import argparse
+import compileall
 import json
 import sys
 import time
@@ -117,6 +118,8 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _prepare(_: argparse.Namespace) -> int:
+    # Where the user's environment forbids bytecode, each of the processes of an `up` would compile all of this anew.
+    compileall.compile_dir(Path(__file__).parent, quiet=1)
     supplies.prepare()
     return 0
 

@@ -1,7 +1,9 @@
 """Where a checkout keeps what belongs to it alone: state backend, passphrase, stack files."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PROJECT = "nodestack"
 
@@ -42,6 +44,14 @@ class Checkout:
     def checkpoint(self, stack: str) -> Path:
         """The engine's state of a stack."""
         return self.backend / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+
+    def latest(self, stack: str) -> dict[str, Any]:
+        """The engine's last state of a stack: resources and pending operations; empty where there is none."""
+        try:
+            text = self.checkpoint(stack).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {}
+        return dict(json.loads(text)["checkpoint"].get("latest") or {})
 
     def locks(self, stack: str) -> Path:
         """Directory of the engine's locks on a stack."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from nodestack.errors import ReachError
 
 PROMPT = "What is the sum of all prime numbers less than 50?"
-MAX_TOKENS = 48
+MAX_TOKENS = 24
 TIMEOUT_S = 120
 
 

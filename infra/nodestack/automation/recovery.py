@@ -39,11 +39,7 @@ def _unlock(lock: Path) -> str:
 
 
 def _forget_pending(checkout: Checkout, stack: str) -> list[str]:
-    path = checkout.checkpoint(stack)
-    if not path.is_file():
-        return []
-    latest = json.loads(path.read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
-    pending = latest.get("pending_operations") or []
+    pending = checkout.latest(stack).get("pending_operations") or []
     if not pending:
         return []
     engine = Engine(checkout, stack)

@@ -50,8 +50,15 @@ def ensure_secrets(checkout: Checkout, stack: str) -> None:
 
 
 def outputs(checkout: Checkout, stack: str) -> dict[str, Any]:
-    """Return the stack's outputs, secrets left out; empty before the first up."""
-    return dict(json.loads(Engine(checkout, stack).ask("stack", "output", "--json")))
+    """Return the stack's outputs, secrets left out; empty before the first up.
+
+    Of the checkout's own backend they are read from its file, which the engine takes ten times as long for.
+    """
+    if "PULUMI_BACKEND_URL" in os.environ:
+        return dict(json.loads(Engine(checkout, stack).ask("stack", "output", "--json")))
+    resources = checkout.latest(stack).get("resources") or []
+    root: dict[str, Any] = next((resource for resource in resources if resource["type"] == "pulumi:pulumi:Stack"), {})
+    return dict(root.get("outputs") or {})
 
 
 def api_key(checkout: Checkout, stack: str) -> str:

@@ -1,6 +1,5 @@
 """Remove a node that exists under the stack's name and that the state does not know: a killed creation leaves one."""
 
-import json
 import threading
 
 import yaml
@@ -32,5 +31,4 @@ def remove(checkout: Checkout, stack: str) -> list[str]:
 
 
 def _known(checkout: Checkout, stack: str) -> bool:
-    latest = json.loads(checkout.checkpoint(stack).read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
-    return any(resource["type"] == _NODE for resource in latest.get("resources") or [])
+    return any(resource["type"] == _NODE for resource in checkout.latest(stack).get("resources") or [])
