@@ -39,17 +39,25 @@ def test_a_larger_volume_of_the_name_stays_as_large_as_it_is() -> None:
 
 def test_a_lost_answer_to_create_does_not_make_a_second_volume() -> None:
     cloud = MemoryCloud()
-    cloud.fail(1, Fault.ANSWER_LOST)
+    cloud.fail(2, Fault.ANSWER_LOST)
     assert ensure(cloud).volume_id in cloud.volumes
-    assert cloud.calls == ["find_volume", "create_volume", "find_volume"]
+    assert cloud.calls == ["find_volume", "preflight", "create_volume", "find_volume"]
     assert len(cloud.volumes) == 1
 
 
 def test_a_refusal_is_told_as_the_cloud_told_it() -> None:
     cloud = MemoryCloud()
-    cloud.fail(1, Fault.REFUSED)
+    cloud.fail(2, Fault.REFUSED)
     with pytest.raises(CloudError, match="create_volume was refused"):
         ensure(cloud)
+
+
+def test_where_no_node_can_live_no_volume_is_made_either() -> None:
+    cloud = MemoryCloud()
+    cloud.fail(1, Fault.REFUSED)
+    with pytest.raises(CloudError, match="preflight was refused"):
+        ensure(cloud)
+    assert cloud.volumes == {}
 
 
 def test_nothing_is_asked_of_the_cloud_once_cancelled() -> None:

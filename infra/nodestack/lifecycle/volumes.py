@@ -21,6 +21,8 @@ def ensure(cloud: Cloud, request: VolumeRequest, *, progress: Progress, cancelle
     stop_if(cancelled, f"volume {request.name}")
     volume = cloud.find_volume(request.name)
     if volume is None:
+        # The volume comes first: where no node can live either, nothing is left that would have to be removed.
+        cloud.preflight()
         progress(f"making volume {request.name} of {request.size_gib} GiB")
         volume = _create(cloud, request)
     else:

@@ -110,7 +110,7 @@ def test_what_was_made_is_kept_when_growing_it_failed_and_the_next_diff_grows_it
 
 def test_a_refused_create_leaves_nothing_to_record(tmp_path: Path) -> None:
     cloud = MemoryCloud()
-    cloud.fail(1, Fault.REFUSED)
+    cloud.fail(2, Fault.REFUSED)
     with plugin_over(cloud) as engine, pytest.raises(Failed, match="create_volume was refused") as caught:
         engine.create("Volume", inputs.volume(tmp_path))
     assert caught.value.kept_id == ""
