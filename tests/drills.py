@@ -15,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / ".nodestack" / "qualify"
+MEASURED = Path(__file__).with_name("drill_seconds.json")
+"""What each drill took once, with date and machine; what it takes here is learned as it runs."""
 TYPICAL_S = 60.0
 
 
@@ -25,7 +27,7 @@ class Drills:
         self.path = DIRECTORY / f"{tree}.json"
         self.durations_path = DIRECTORY / "durations.json"
         self.passed: dict[str, dict[str, Any]] = _load(self.path)
-        self.durations: dict[str, float] = _load(self.durations_path)
+        self.durations: dict[str, float] = _load(MEASURED)["seconds"] | _load(self.durations_path)
 
     def record(self, name: str, seconds: float, figures: dict[str, Any]) -> None:
         """Remember that a drill passed."""

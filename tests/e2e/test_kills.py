@@ -36,7 +36,7 @@ def stage_reached(project: Project, stage: str, asked_before: int) -> Callable[[
     return {
         "node": (project.account / "nodes" / NODE / "state.json").exists,
         "weights": lambda: bool(project.shard_bytes(asked_before)),
-        "vllm": lambda: "start" in project.started_log().rpartition("vllm")[2],
+        "vllm": lambda: "vllm: starting the engine" in project.started_log(),
     }[stage]
 
 
@@ -48,6 +48,14 @@ def until(done: Callable[[], bool], process: subprocess.Popen[bytes], what: str)
         time.sleep(0.02)
 
 
+def strike(project: Project, victim: str) -> None:
+    if victim == "supervisor":
+        os.kill(project.supervisor(), signal.SIGKILL)
+        return
+    killed = victims.kill([*CONTROLLERS, "ansible"] if victim == "all" else [victim], project.root)
+    assert killed, f"no {victim} was running"
+
+
 @pytest.mark.parametrize(("stage", "victim"), CASES)
 def test_the_next_up_completes_after_a_kill(stood_up: Project, stage: str, victim: str) -> None:
     project = stood_up
@@ -57,14 +65,14 @@ def test_the_next_up_completes_after_a_kill(stood_up: Project, stage: str, victi
     assert project.make("down").status == 0
     asked = len(project.hub_requests())
 
-    process = project.start_up()
-    until(stage_reached(project, stage, asked), process, f"stage {stage}")
-    if victim == "supervisor":
-        os.kill(project.supervisor(), signal.SIGKILL)
-    else:
-        killed = victims.kill([*CONTROLLERS, "ansible"] if victim == "all" else [victim], project.root)
-        assert killed, f"no {victim} was running at stage {stage}"
-    process.wait(PATIENCE_S)
+    with project.start_up() as process:
+        try:
+            until(stage_reached(project, stage, asked), process, f"stage {stage}")
+            strike(project, victim)
+            process.wait(PATIENCE_S)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
     assert victims.gone(project.root, 15) == []
 
     run = project.up()
