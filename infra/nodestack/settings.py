@@ -69,7 +69,7 @@ class ModelSettings(Section):
         format: One of its formats.
         commit: 40 hex digits; left out, the catalogue's pin where it has one.
         hub: Base URL of the hub, as HF_ENDPOINT.
-        allow_high_performance_fetch: Let hf-xet take all bandwidth and up to 64 GB of RAM.
+        allow_high_performance_fetch: Fetch 16 files at once and fill the line, instead of 4.
     """
 
     name: str
