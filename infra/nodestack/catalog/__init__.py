@@ -1,6 +1,9 @@
 """Facts as data with source and date, and their loader."""
 
+from nodestack.catalog.engines import Driver, Engine
 from nodestack.catalog.loader import Catalog, load
-from nodestack.catalog.model import Driver, Engine, Format, Gpu, Model, NodePrice, Shape
+from nodestack.catalog.models import Architecture, Format, Model
+from nodestack.catalog.nodes import Gpu, Shape
+from nodestack.catalog.prices import NodePrice
 
-__all__ = ["Catalog", "Driver", "Engine", "Format", "Gpu", "Model", "NodePrice", "Shape", "load"]
+__all__ = ["Architecture", "Catalog", "Driver", "Engine", "Format", "Gpu", "Model", "NodePrice", "Shape", "load"]

@@ -8,7 +8,10 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from nodestack.catalog.model import Driver, Engine, Format, Gpu, Model, NodePrice, Nodes, Prices, Shape
+from nodestack.catalog.engines import Driver, Engine
+from nodestack.catalog.models import Format, Model
+from nodestack.catalog.nodes import Gpu, Nodes, Shape
+from nodestack.catalog.prices import NodePrice, Prices
 from nodestack.errors import CatalogError
 
 T = TypeVar("T")
@@ -67,12 +70,16 @@ def load() -> Catalog:
         CatalogError: A file is malformed; the message names file and field.
     """
     return Catalog(
-        models=_read("models.yaml", dict[str, Model]),
+        models={name: model for path in _files("models") for name, model in _read(path, dict[str, Model]).items()},
         nodes=_read("nodes.yaml", Nodes),
-        engines=_read("engines.yaml", dict[str, Engine]),
+        engines={Path(path).stem: _read(path, Engine) for path in _files("engines")},
         driver=_read("drivers.yaml", Driver),
         prices=_read("prices.yaml", Prices),
     )
+
+
+def _files(directory: str) -> list[str]:
+    return sorted(f"{directory}/{path.name}" for path in (HERE / directory).glob("*.yaml"))
 
 
 def _read(name: str, kind: Any) -> Any:

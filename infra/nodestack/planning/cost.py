@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from nodestack.catalog.model import NodePrice
+from nodestack.catalog.prices import NodePrice
 
 
 class Cost(BaseModel):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from nodestack.catalog.model import Architecture
+from nodestack.catalog.models import Architecture
 
 
 @dataclass(frozen=True)

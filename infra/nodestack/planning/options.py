@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from nodestack.catalog.model import Model
+from nodestack.catalog.models import Model
 from nodestack.settings import ServingSettings
 
 # What the plan, the unit or a secret file already says; a stack's own options may not contradict them.
