@@ -12,6 +12,7 @@ from nodestack.catalog.engines import Driver, Engine
 from nodestack.catalog.models import Format, Model
 from nodestack.catalog.nodes import Gpu, Nodes, Shape
 from nodestack.catalog.prices import NodePrice, Prices
+from nodestack.catalog.tuning import Tuning
 from nodestack.errors import CatalogError
 
 T = TypeVar("T")
@@ -26,7 +27,8 @@ class Catalog(BaseModel):
         nodes: GPUs and shapes by name.
         engines: By vLLM version.
         driver: The driver that nodes get.
-        prices: By node shape.
+        prices: Of nodes, volumes and APIs.
+        tuning: What tuning needs, as sources state it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +38,7 @@ class Catalog(BaseModel):
     engines: dict[str, Engine]
     driver: Driver
     prices: Prices
+    tuning: Tuning
 
     def model(self, name: str) -> Model:
         """Return a model; raises CatalogError with the known names."""
@@ -75,6 +78,7 @@ def load() -> Catalog:
         engines={Path(path).stem: _read(path, Engine) for path in _files("engines")},
         driver=_read("drivers.yaml", Driver),
         prices=_read("prices.yaml", Prices),
+        tuning=_read("tuning.yaml", Tuning),
     )
 
 
