@@ -6,6 +6,7 @@ from nodestack.catalog import Catalog, Format, Model, Shape
 from nodestack.errors import PlanError
 from nodestack.planning import kv_cache, memory
 from nodestack.planning.cost import Cost, expected
+from nodestack.planning.dimensions import dimensions
 from nodestack.planning.options import OWNED, engine_options
 from nodestack.settings import Settings
 
@@ -106,7 +107,12 @@ def _capacity(
         engine.overhead_gib,
     )
     element_bytes = 1 if serving.kv_cache_dtype == "fp8" else 2
-    layout = kv_cache.layout(model.architecture, tensor_parallel_size, element_bytes, engine.block_tokens.gpu)
+    layout = kv_cache.layout(
+        dimensions(settings.model.name, model.architecture),
+        tensor=tensor_parallel_size,
+        bytes_per_element=element_bytes,
+        block_tokens=engine.block_tokens.gpu,
+    )
     return rank, kv_cache.capacity(layout, rank.kv_bytes, serving.max_model_len, serving.max_num_batched_tokens)
 
 
