@@ -1,7 +1,8 @@
 """Facts as data with source and date, and their loader."""
 
+from nodestack.catalog.catalog import Catalog
 from nodestack.catalog.engines import Driver, Engine
-from nodestack.catalog.loader import Catalog, load
+from nodestack.catalog.loader import load
 from nodestack.catalog.models import Architecture, Format, Model
 from nodestack.catalog.nodes import Gpu, Shape
 from nodestack.catalog.prices import NodePrice

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nodestack.catalog.entry import Entry, Fact, Positive
+from nodestack.catalog.entry import Entry, Fact, Positive, PositiveFloat
 
 
 class Gpu(Fact):
@@ -22,10 +22,10 @@ class Gpu(Fact):
     name: str
     visible_mib: Positive
     nominal_gb: Positive
-    compute_capability: float
+    compute_capability: PositiveFloat
     interconnect: Literal["nvlink", "pcie"] = "nvlink"
-    nvlinks: int
-    nvlink_gb_per_s: float
+    nvlinks: Annotated[int, Field(ge=0)]
+    nvlink_gb_per_s: Annotated[float, Field(ge=0)]
 
 
 class Shape(Entry):
@@ -45,7 +45,12 @@ class Shape(Entry):
     machines: Positive = 1
     nvswitch: bool
     runs_on: Literal["gpu", "cpu"]
-    memory_gib: Annotated[int, Field(gt=0)] | None = None
+    memory_gib: Positive | None = None
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all its machines."""
+        return self.gpu_count * self.machines
 
 
 class Nodes(Entry):

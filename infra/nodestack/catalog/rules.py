@@ -1,0 +1,64 @@
+"""Rules that planning counts with beside models, GPUs and engines: what hosts need, and what is too little."""
+
+from nodestack.catalog.entry import Entry, Fact, Positive, PositiveFloat
+
+
+class NaiveRule(Fact):
+    """The estimate by parameters alone: weights times this factor."""
+
+    overhead_factor: PositiveFloat
+
+
+class BytesByDevice(Entry):
+    """Bytes, by what the engine computes on."""
+
+    gpu: Positive
+    cpu: Positive
+
+
+class DiskRule(Fact):
+    """What a weights volume holds beside the weights.
+
+    Attributes:
+        engine_and_caches_bytes: The engine's environment and its compile caches.
+        unknown_file_bytes: Counted for the largest file of a format where nobody said how large it is.
+    """
+
+    engine_and_caches_bytes: BytesByDevice
+    unknown_file_bytes: Positive
+
+
+class HostMemoryRule(Fact):
+    """What loading a model takes of a machine's own memory.
+
+    Attributes:
+        base_bytes: Operating system, front end and gateway.
+        resident_bytes_per_rank: Of each rank's process.
+        fetch_bytes: Of the client that fetches the weights, at its fastest.
+    """
+
+    base_bytes: Positive
+    resident_bytes_per_rank: Positive
+    fetch_bytes: Positive
+
+
+class ConcurrencyRule(Fact):
+    """How many sequences of full length a production node should hold at once."""
+
+    production_sequences: Positive
+
+
+class EngineRule(Fact):
+    """The vLLM version that is taken where nobody names one."""
+
+    default_version: str
+
+
+class Rules(Entry):
+    """All of them."""
+
+    naive: NaiveRule
+    disk: DiskRule
+    host_memory: HostMemoryRule
+    concurrency: ConcurrencyRule
+    engine: EngineRule
