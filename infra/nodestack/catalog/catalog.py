@@ -12,6 +12,7 @@ from nodestack.catalog.nodes import Gpu, Nodes, Shape
 from nodestack.catalog.prices import NodePrice, Prices
 from nodestack.catalog.profiles import Profiles
 from nodestack.catalog.rules import Rules
+from nodestack.catalog.tuning import Tuning
 from nodestack.errors import CatalogError
 
 T = TypeVar("T")
@@ -25,10 +26,11 @@ class Catalog(Entry):
         nodes: GPUs and shapes by name.
         engines: By vLLM version.
         driver: The driver that nodes get.
-        prices: By node shape.
+        prices: Of nodes, volumes and APIs.
         profiles: Service levels by name.
         rules: What planning counts with beside these.
         measurements: Starts of engines on real nodes.
+        tuning: What tuning and quantising need, as sources state it.
         overridden: Entries of ours that a file of the user's replaced, with that file.
     """
 
@@ -40,6 +42,7 @@ class Catalog(Entry):
     profiles: Profiles
     rules: Rules
     measurements: tuple[Start, ...]
+    tuning: Tuning
     overridden: tuple[str, ...] = ()
 
     def model(self, name: str) -> Model:

@@ -67,7 +67,10 @@ def _raw() -> Raw:
     return {
         "models": models,
         "engines": {path.stem: _read(path) for path in sorted((HERE / "engines").glob("*.yaml"))},
-        **{name: _read(HERE / f"{name}.yaml") for name in ("nodes", "prices", "rules", "profiles", "measurements")},
+        **{
+            name: _read(HERE / f"{name}.yaml")
+            for name in ("nodes", "prices", "rules", "profiles", "measurements", "tuning")
+        },
         "driver": _read(HERE / "drivers.yaml"),
     }
 

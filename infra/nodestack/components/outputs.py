@@ -36,7 +36,7 @@ def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode,
         "fabric": proved.fabric,
         "smoke": proved.smoke,
         "volume": volume.summary,
-        "cost": plan.cost.model_dump(),
+        "cost": plan.cost.model_dump(mode="json"),
         "phases": proved.phases,
         "next_steps": pulumi.Output.all(machine.address, machine.sshPort, machine.sshUser, endpoint).apply(
             lambda seen: _next_steps(*seen, tunnelled=tunnelled)

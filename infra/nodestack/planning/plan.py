@@ -6,6 +6,7 @@ from nodestack.catalog import Catalog, Format, Model, Shape
 from nodestack.errors import PlanError
 from nodestack.planning import kv_cache, memory
 from nodestack.planning.cost import Cost, expected
+from nodestack.planning.cost_terms import CostTerms
 from nodestack.planning.dimensions import dimensions
 from nodestack.planning.options import OWNED, engine_options
 from nodestack.settings import Settings
@@ -85,7 +86,13 @@ def make_plan(settings: Settings, catalog: Catalog) -> Plan:
         kv_tokens=cache.tokens if cache else None,
         concurrency=round(cache.concurrency, 2) if cache else None,
         options=engine_options(model, settings.serving, tensor_parallel_size, shape.runs_on),
-        cost=expected(catalog.price(settings.node.shape), catalog.prices.hours_per_month),
+        cost=expected(
+            price=catalog.prices.nodes.get(settings.node.shape),
+            prices=catalog.prices,
+            terms=CostTerms(),
+            volume_gb=settings.volume.size_gib * memory.GIB / GB,
+            weights_bytes=weights.size_bytes,
+        ),
         disk_need_bytes=need,
     )
 
