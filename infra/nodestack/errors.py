@@ -7,7 +7,12 @@ NodestackError
 ├── CloudError           a cloud said no, or something nobody can act on safely
 │   ├── HostUnsuitable   this machine cannot hold local nodes
 │   ├── AmbiguousError   the cloud's state is unclear: nothing is created, nothing forgotten
-│   └── VolumeInUse      a volume cannot be attached, shrunk or deleted now
+│   │   └── DuplicateName    two things bear the one name: only a person may say which is meant
+│   ├── VolumeInUse      a volume cannot be attached, shrunk or deleted now
+│   ├── OutOfStock       an offer is gone: another one may do
+│   ├── NameTaken        something of this name exists already
+│   ├── InsufficientBalance  the account cannot pay
+│   └── MinimumRuntime   a node is too young to be deleted
 ├── ReachError           a node does not answer as it should over SSH
 ├── ProvisioningError    a playbook failed, with the role and task that said so
 ├── RecoveryError        a former run left something only a person may judge
@@ -43,8 +48,36 @@ class AmbiguousError(CloudError):
     """The cloud's answer leaves open whether something exists; state is kept as it is."""
 
 
+class DuplicateName(AmbiguousError):
+    """Two things of an account bear a name that only one may have; asking again does not make it clear."""
+
+
 class VolumeInUse(CloudError):
     """A volume is attached elsewhere, or would lose data."""
+
+
+class OutOfStock(CloudError):
+    """The cloud has none left of what an offer sells; nothing was made."""
+
+
+class NameTaken(CloudError):
+    """The cloud made nothing, since something of that name exists."""
+
+
+class InsufficientBalance(CloudError):
+    """The account's money does not suffice; nothing was made."""
+
+
+class MinimumRuntime(CloudError):
+    """A node cannot be deleted yet.
+
+    Attributes:
+        remaining_minutes: How long the cloud says that is so; rounded up by it.
+    """
+
+    def __init__(self, message: str, *, remaining_minutes: float) -> None:
+        super().__init__(message)
+        self.remaining_minutes = remaining_minutes
 
 
 class ReachError(NodestackError):

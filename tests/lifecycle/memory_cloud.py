@@ -4,7 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-from nodestack.clouds.base import Node, NodeRequest, NodeStatus, Progress, Volume, VolumeRequest
+from nodestack.clouds.base import (
+    Balance,
+    Node,
+    NodeRequest,
+    NodeStatus,
+    Offer,
+    OfferQuery,
+    Progress,
+    Volume,
+    VolumeRequest,
+)
 from nodestack.errors import AmbiguousError, CloudError, VolumeInUse
 
 
@@ -49,6 +59,30 @@ class MemoryCloud:
     def preflight(self) -> None:
         with self._call("preflight"):
             pass
+
+    def offers(self, query: OfferQuery) -> tuple[Offer, ...]:
+        with self._call("offers"):
+            return ()
+
+    def balance(self) -> Balance | None:
+        with self._call("balance"):
+            return None
+
+    def list_volumes(self) -> tuple[Volume, ...]:
+        with self._call("list_volumes"):
+            return tuple(self.volumes.values())
+
+    def list_nodes(self) -> tuple[Node, ...]:
+        with self._call("list_nodes"):
+            return tuple(self.nodes.values())
+
+    def attach_volume(self, node_id: str, volume_id: str) -> None:
+        with self._call("attach_volume"):
+            self.volumes[volume_id] = self.volumes[volume_id].model_copy(update={"attached_to": node_id})
+
+    def detach_volume(self, node_id: str, volume_id: str) -> None:
+        with self._call("detach_volume"):
+            self.volumes[volume_id] = self.volumes[volume_id].model_copy(update={"attached_to": None})
 
     def find_volume(self, name: str) -> Volume | None:
         with self._call("find_volume"):

@@ -1,6 +1,7 @@
 """One module a cloud behind one protocol: thin clients, no decisions."""
 
 from nodestack.clouds.base import Account, Cloud
+from nodestack.errors import CloudError
 
 
 def open_account(account: Account) -> Cloud:
@@ -11,3 +12,5 @@ def open_account(account: Account) -> Cloud:
             from nodestack.clouds.local import LocalCloud  # noqa: PLC0415
 
             return LocalCloud(account)
+        case _:
+            raise CloudError(f"this version makes nothing on {account.kind}: choose another cloud")

@@ -78,8 +78,8 @@ def test_a_preview_of_growing_grows_nothing(engine: Engine, tmp_path: Path) -> N
 def test_all_problems_are_told_at_once_by_property(engine: Engine) -> None:
     problems = engine.check("Volume", {"account": {"kind": "moon"}, "name": "W_", "sizeGib": -1, "size_gib": 3})
     assert problems == {
-        "account.kind": "Input should be 'local', found 'moon'",
-        "account.directory": "Field required",
+        "account": "Input tag 'moon' found using 'kind' does not match any of the expected tags: 'local', 'spheron', "
+        "'verda', 'ssh'",
         "name": "String should match pattern '^[a-z0-9][a-z0-9-]{0,48}[a-z0-9]$', found 'W_'",
         "sizeGib": "Input should be greater than 0, found -1",
         "size_gib": "this is not known: check how it is spelt",

@@ -5,8 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nodestack.clouds.base import LocalAccount, Node, NodeRequest, NodeStatus, Progress, Volume, VolumeRequest
-from nodestack.clouds.local import hardware, host, machines, network, seed, supplies
+from nodestack.clouds.base import (
+    Balance,
+    LocalAccount,
+    Node,
+    NodeRequest,
+    NodeStatus,
+    Offer,
+    OfferQuery,
+    Progress,
+    Volume,
+    VolumeRequest,
+)
+from nodestack.clouds.local import hardware, host, machines, network, offers, seed, supplies
 from nodestack.clouds.local.cache import locked
 from nodestack.clouds.local.records import VOLUME_DEVICE, NodeHome, NodeRecord, NodeState
 from nodestack.clouds.local.volumes import Volumes
@@ -35,9 +46,21 @@ class LocalCloud:
         """Raise HostUnsuitable with everything this machine lacks."""
         host.preflight(self._directory)
 
+    def offers(self, query: OfferQuery) -> tuple[Offer, ...]:
+        """Return the recorded hardware that matches; it costs nothing."""
+        return offers.matching(query)
+
+    def balance(self) -> Balance | None:
+        """Return None: nothing is paid for."""
+        return None
+
     def find_volume(self, name: str) -> Volume | None:
         """Return the volume of this name."""
         return self._volumes.find(name)
+
+    def list_volumes(self) -> tuple[Volume, ...]:
+        """Return all volumes of the account."""
+        return tuple(volume for name in self._volumes.names() if (volume := self._volumes.find(name)) is not None)
 
     def create_volume(self, request: VolumeRequest) -> Volume:
         """Make an empty volume."""
@@ -51,9 +74,27 @@ class LocalCloud:
         """Make a volume larger, attached or not."""
         return self._volumes.grow(volume_id, size_gib)
 
+    def attach_volume(self, node_id: str, volume_id: str) -> None:
+        """Raise VolumeInUse for any node but the one that was made with the volume."""
+        if self._holder(volume_id) != node_id:
+            raise VolumeInUse(
+                f"volume {volume_id} cannot be attached to node {node_id}: a local node has the volume it was made "
+                "with, delete the node and make it with this one"
+            )
+
+    def detach_volume(self, node_id: str, volume_id: str) -> None:
+        """Raise VolumeInUse while the node lives: its volume goes with it."""
+        if self._holder(volume_id) == node_id:
+            raise VolumeInUse(f"volume {volume_id} is local node {node_id}'s for as long as it lives: delete the node")
+
     def delete_volume(self, volume_id: str) -> None:
         """Delete a volume with everything on it; VolumeInUse while a node has it."""
         self._volumes.delete(volume_id)
+
+    def list_nodes(self) -> tuple[Node, ...]:
+        """Return all living nodes of the account."""
+        names = sorted(entry.parent.name for entry in self._nodes.glob("[a-z0-9]*/node.json"))
+        return tuple(node for name in names if (node := self.find_node(name)) is not None)
 
     def find_node(self, name: str) -> Node | None:
         """Return the living node of this name."""
@@ -109,8 +150,7 @@ class LocalCloud:
 
     def nodes(self) -> list[Node]:
         """Return all living nodes of the account."""
-        names = sorted(entry.parent.name for entry in self._nodes.glob("[a-z0-9]*/node.json"))
-        return [node for name in names if (node := self.find_node(name)) is not None]
+        return list(self.list_nodes())
 
     def _home(self, name: str) -> NodeHome:
         return NodeHome(self._nodes / name)

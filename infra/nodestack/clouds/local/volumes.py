@@ -61,6 +61,10 @@ class Volumes:
             )
         return Volume(**record.model_dump(), attached_to=self._holder(record.volume_id))
 
+    def names(self) -> list[str]:
+        """Return the names of all volumes that are written down."""
+        return sorted(file.stem for file in self._directory.glob("[a-z0-9]*.json"))
+
     def read(self, volume_id: str) -> Volume | None:
         """Return the volume with this id, None when it is gone; errors as for `find`."""
         volume = self.find(volume_id.rpartition("-")[0])

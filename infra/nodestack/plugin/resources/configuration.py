@@ -1,11 +1,11 @@
 """The Configuration resource: what the playbooks make of one machine; bound to the machine's identity."""
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from nodestack.clouds.accounts import log_directory
 from nodestack.errors import CloudError, NodestackError, ReachError
 from nodestack.lifecycle import nodes
 from nodestack.plugin.diff import Difference, changed_paths
@@ -164,7 +164,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
                 connection,
                 whole_document(args, before),
                 playbook.Secrets(api_key=args.api_key, hub_token=args.hub_token),
-                log_directory=Path(args.account.directory) / "logs",
+                log_directory=log_directory(args.account),
                 progress=call.progress,
                 cancelled=call.cancelled,
             )
