@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from nodestack.catalog.entry import Entry, Fact, Positive
 from nodestack.catalog.models import SmokeKind
@@ -72,8 +72,8 @@ class OptionRule(Entry):
     values: tuple[JsonValue, ...] | None = None
     device: Device | None = None
     weights: Weights | None = None
-    given: dict[str, JsonValue] = {}
-    needs: dict[str, tuple[JsonValue, ...]] = {}
+    given: dict[str, JsonValue] = Field(default_factory=dict)
+    needs: dict[str, tuple[JsonValue, ...]] = Field(default_factory=dict)
     excludes: str | None = None
     at_most: str | None = None
     kind: Kind
