@@ -118,3 +118,5 @@ def test_with_3_input_tokens_for_each_output_token_the_break_even_moves_to_268_m
 def test_with_input_counted_8x_h100_on_demand_do_break_even_at_their_best() -> None:
     tokens = tokens_of(whole_cost_of("8x-h100-sxm5", input_tokens_per_output_token=3), "assumed")
     assert (tokens.break_even_output_only.verdict, tokens.break_even.verdict) == ("never", "at_best")
+    assert tokens.below_api == pytest.approx((1 - 52.27 / 25, 1 - 34.84 / 25), abs=0.001)
+    assert tokens.effective_below_api == pytest.approx((1 - 52.46 / 40, 1 - 34.97 / 40), abs=0.001)

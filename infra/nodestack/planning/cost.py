@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from nodestack.catalog.prices import ApiPrice, CloudBilling, Market, NodePrice, Prices, Rate
+from nodestack.catalog.names import suggestion
+from nodestack.catalog.prices import CloudBilling, Market, NodePrice, Prices, Rate
 from nodestack.errors import CatalogError
-from nodestack.planning.break_even import BreakEven, api_side
+from nodestack.planning.break_even import ApiSide, BreakEven, api_side
 from nodestack.planning.cost_figures import Figures, Usd
 from nodestack.planning.cost_terms import CostTerms
 from nodestack.planning.cost_tokens import Bill, TokenCost, token_cost
@@ -73,7 +74,7 @@ def expected(
         CatalogError: The API to compare with is not known; the message names those that are.
     """
     price = price or NodePrice()
-    name, api = _api(prices, terms)
+    sides = _api_sides(prices, terms)
     rate = terms.live_price or (price.on_demand if terms.market == "on_demand" else price.spot)
     if rate is None and price.free_because:
         return _free(price.free_because, terms)
@@ -83,20 +84,10 @@ def expected(
     taken = preemptions(terms, start)
     if rate is None:
         return _unpriced(terms, volume, start, taken)
-    once = run(
-        terms.run_hours or prices.hours_per_month,
-        (rate.usd_per_hour, volume.usd_per_hour if volume else 0.0),
-        prices.clouds.get(cloud or "", CloudBilling()),
-        (start, taken),
-    )
-    bill = Bill(
-        node_usd_per_hour=rate.usd_per_hour,
-        hours_per_month=prices.hours_per_month,
-        run=once,
-        utilisation=terms.utilisation,
-        output_only=api_side(name, api, 0),
-        output_and_input=api_side(name, api, terms.input_tokens_per_output_token),
-    )
+    hours = terms.run_hours or prices.hours_per_month
+    billing = prices.clouds.get(cloud or "", CloudBilling())
+    once = run(hours, (rate.usd_per_hour, volume.usd_per_hour if volume else 0.0), billing, (start, taken))
+    bill = Bill(rate.usd_per_hour, prices.hours_per_month, once, terms.utilisation, *sides)
     known = (price.assumed_tokens_per_hour, price.seen_tokens_per_hour, terms.measured)
     tokens = tuple(token_cost(throughput, bill) for throughput in known if throughput)
     used = _used(tokens)
@@ -118,11 +109,12 @@ def expected(
     )
 
 
-def _api(prices: Prices, terms: CostTerms) -> tuple[str, ApiPrice]:
+def _api_sides(prices: Prices, terms: CostTerms) -> tuple[ApiSide, ApiSide]:
     name = terms.api or prices.assumptions.api
     if name not in prices.apis:
-        raise CatalogError(f"cost.api is {name!r}, known are: {', '.join(sorted(prices.apis))}")
-    return name, prices.apis[name]
+        raise CatalogError(f"cost.api is {name!r}, known are: {suggestion(name, prices.apis)}")
+    api = prices.apis[name]
+    return api_side(name, api, 0), api_side(name, api, terms.input_tokens_per_output_token)
 
 
 def _used(tokens: tuple[TokenCost, ...]) -> TokenCost | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nodestack.catalog.names import suggestion
 from nodestack.catalog.tuning import Floor, Tuning
 from nodestack.errors import CatalogError
 
@@ -26,6 +27,6 @@ def floor(tuning: Tuning, approach: str) -> Floors:
         CatalogError: The approach is not known; the message names those that are.
     """
     if approach not in tuning.floors:
-        raise CatalogError(f"approach is {approach!r}, known are: {', '.join(sorted(tuning.floors))}")
+        raise CatalogError(f"approach is {approach!r}, known are: {suggestion(approach, tuning.floors)}")
     statements = tuning.floors[approach]
     return Floors(statements, contradictory=len({frozenset(each.shapes) for each in statements}) > 1)
