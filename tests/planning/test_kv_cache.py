@@ -194,6 +194,12 @@ def test_a_sliding_layer_holds_what_every_step_in_flight_computes() -> None:
     assert blocks_per_sequence(two, LONGEST, 8192) == 16384 + 3 * (1280 + 1)
 
 
+def test_a_window_holds_the_token_that_is_computed_as_its_last() -> None:
+    one_full_group = LONGEST // 16
+    assert blocks_per_sequence(trinity(), LONGEST, 1) == one_full_group + 3 * (4096 // 16 + 1)
+    assert blocks_per_sequence(trinity(), LONGEST, 2) == one_full_group + 3 * (4096 // 16 + 2)
+
+
 def test_an_override_of_blocks_counts_whatever_the_memory() -> None:
     cache = trinity()
     assert capacity(cache, 1 * GIB, 65536, 8192, blocks=1000).blocks == 1000
