@@ -12,5 +12,9 @@ def open_account(account: Account) -> Cloud:
             from nodestack.clouds.local import LocalCloud  # noqa: PLC0415
 
             return LocalCloud(account)
+        case "ssh":
+            from nodestack.clouds.ssh import SshCloud  # noqa: PLC0415
+
+            return SshCloud(account)
         case _:
             raise CloudError(f"this version makes nothing on {account.kind}: choose another cloud")

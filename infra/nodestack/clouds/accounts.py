@@ -88,6 +88,7 @@ class SshAccount(Frozen):
         user: Login name, may sudo without a password.
         host_public_key: OpenSSH line of the one host key to accept.
         device: Block device for the weights, e.g. /dev/vdb; formatted only when blank.
+        size_gib: Its size in GiB, which is not asked for over the network; what is on the node is checked there.
     """
 
     kind: Literal["ssh"] = "ssh"
@@ -95,7 +96,8 @@ class SshAccount(Frozen):
     port: Annotated[int, Field(gt=0, lt=65536)] = 22
     user: Annotated[str, Field(min_length=1)] = "root"
     host_public_key: str
-    device: str
+    device: Annotated[str, Field(pattern=r"^/dev/.")]
+    size_gib: Annotated[int, Field(gt=0)]
 
 
 Account: TypeAlias = Annotated[
