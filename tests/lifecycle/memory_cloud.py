@@ -37,6 +37,8 @@ class MemoryCloud:
         address: Where its nodes say that SSH answers, with its port.
     """
 
+    poll_s = 0.0
+
     def __init__(self, boot_polls: int = 0, address: tuple[str, int] = ("192.0.2.1", 22)) -> None:
         self.nodes: dict[str, Node] = {}
         self.volumes: dict[str, Volume] = {}

@@ -171,7 +171,13 @@ class Cloud(Protocol):
     `create_*` return once the provider accepted: a node may still be BOOTING. What is refused before it had any effect
     raises a CloudError that is no AmbiguousError.
     `delete_*` return once the provider accepted; deleting what is gone is no error.
+
+    Attributes:
+        poll_s: Seconds between two questions that its limits allow for.
     """
+
+    @property
+    def poll_s(self) -> float: ...
 
     def preflight(self) -> None:
         """Raise a CloudError with what to do when nothing can be created here at all."""

@@ -1,5 +1,6 @@
 """What a cloud sells: offers, what one asks for, and what an account has left."""
 
+import re
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -70,3 +71,12 @@ class Balance(Frozen):
 
     usd: Annotated[float, Field(allow_inf_nan=False)]
     holder: str = ""
+
+
+def is_model(gpu: str, name: str) -> bool:
+    """Return whether a cloud's name of a GPU speaks of this model, and not of one whose name contains it.
+
+    >>> is_model("H200", "H200_SXM5"), is_model("H200", "NVIDIA GH200"), is_model("H100", "h100-sxm")
+    (True, False, True)
+    """
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(gpu)}(?![0-9])", name, re.IGNORECASE) is not None

@@ -37,6 +37,8 @@ class LocalCloud:
     True
     """
 
+    poll_s = 0.5
+
     def __init__(self, account: LocalAccount) -> None:
         self._directory = Path(account.directory)
         self._nodes = self._directory / "nodes"

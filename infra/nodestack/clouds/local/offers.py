@@ -1,7 +1,7 @@
 """What the local cloud offers: each recorded hardware as a machine that costs nothing."""
 
 from nodestack.clouds.local import hardware
-from nodestack.clouds.offers import Offer, OfferQuery
+from nodestack.clouds.offers import Offer, OfferQuery, is_model
 
 
 def matching(query: OfferQuery) -> tuple[Offer, ...]:
@@ -11,7 +11,7 @@ def matching(query: OfferQuery) -> tuple[Offer, ...]:
     return tuple(
         offer
         for offer in offers
-        if query.gpu in offer.gpu
+        if is_model(query.gpu, offer.gpu)
         and offer.gpu_count == query.gpu_count
         and offer.market == query.market
         and (offer.interconnect == "SXM" or not query.sxm)
