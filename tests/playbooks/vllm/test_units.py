@@ -32,8 +32,9 @@ def render(out: Path, build: str, **more: str) -> None:
     variables.setdefault("storage_mount_point", "/srv/nodestack")
     playbook = Path(sys.executable).with_name("ansible-playbook")
     command: list[str | Path] = [playbook, "-i", "localhost,", "-c", "local", "-e", json.dumps(variables)]
+    # The distribution's own: Ansible cannot start one whose path has a space, as a checkout may.
     settings = {"ANSIBLE_LOCAL_TEMP": str(out / ".tmp"), "ANSIBLE_REMOTE_TEMP": str(out / ".tmp")}
-    command += ["-e", f"ansible_python_interpreter={sys.executable}", Path(__file__).with_name("render.yml")]
+    command += ["-e", "ansible_python_interpreter=/usr/bin/python3", Path(__file__).with_name("render.yml")]
     run = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
