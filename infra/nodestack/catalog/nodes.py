@@ -16,7 +16,8 @@ class Gpu(Fact):
         compute_capability: 9.0 for Hopper, 10.0 for Blackwell.
         interconnect: How GPUs of one node reach each other.
         nvlinks: NVLinks a GPU has; 0 over PCIe.
-        nvlink_gb_per_s: Speed of each in GB/s; 0 over PCIe.
+        nvlink_gb_per_s: Speed of each in GB/s as nvidia-smi shows it; 0 over PCIe.
+        peer_gb_per_s: What a GPU can send to the others of its machine, one way, in GB/s.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Gpu(Fact):
     interconnect: Literal["nvlink", "pcie"] = "nvlink"
     nvlinks: Annotated[int, Field(ge=0)]
     nvlink_gb_per_s: Annotated[float, Field(ge=0)]
+    peer_gb_per_s: PositiveFloat | None = None
 
 
 class Shape(Entry):

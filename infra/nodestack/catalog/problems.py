@@ -38,6 +38,8 @@ def explain(problem: ErrorDetails, origins: Origins) -> str:
     if problem["type"] == "extra_forbidden":
         known = list(_fields(place[:-1]))
         return f"{file}: {key} is no key" + (f", known are: {suggestion(place[-1], known)}" if known else "")
+    if problem["type"] == "value_error":
+        return f"{file}: {key}: {problem['ctx']['error']}"
     return f"{file}: {key} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 

@@ -1,6 +1,10 @@
 """Rules that planning counts with beside models, GPUs and engines: what hosts need, and what is too little."""
 
+from typing import Literal
+
 from nodestack.catalog.entry import Entry, Fact, Positive, PositiveFloat
+
+Device = Literal["gpu", "cpu"]
 
 
 class NaiveRule(Fact):
@@ -14,6 +18,10 @@ class BytesByDevice(Entry):
 
     gpu: Positive
     cpu: Positive
+
+    def of(self, device: Device) -> int:
+        """Return the bytes of a device."""
+        return self.gpu if device == "gpu" else self.cpu
 
 
 class DiskRule(Fact):
@@ -29,16 +37,16 @@ class DiskRule(Fact):
 
 
 class HostMemoryRule(Fact):
-    """What loading a model takes of a machine's own memory.
+    """What a machine's own memory is needed for.
 
     Attributes:
         base_bytes: Operating system, front end and gateway.
         resident_bytes_per_rank: Of each rank's process.
-        fetch_bytes: Of the client that fetches the weights, at its fastest.
+        fetch_bytes: Of the client that fetches the weights, at its fastest; it has ended when the engine starts.
     """
 
-    base_bytes: Positive
-    resident_bytes_per_rank: Positive
+    base_bytes: BytesByDevice
+    resident_bytes_per_rank: BytesByDevice
     fetch_bytes: Positive
 
 

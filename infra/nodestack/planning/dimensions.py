@@ -27,6 +27,7 @@ class Dimensions:
     tied_embeddings: bool
     vocabulary: int
     max_position_embeddings: int
+    router_bytes_per_parameter: int = 2
 
     @property
     def layers(self) -> int:
@@ -44,7 +45,8 @@ def dimensions(model: str, architecture: Architecture) -> Dimensions:
 
     Args:
         model: Its name in the catalogue, for the message.
-        architecture: Its entry. A model without experts needs none of their numbers, one without sliding layers no window.
+        architecture: Its entry. A model without experts needs none of their numbers, one without sliding layers no
+            window.
 
     Raises:
         CatalogError: Numbers are missing; the message names each.

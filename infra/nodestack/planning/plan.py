@@ -9,6 +9,8 @@ from nodestack.planning.cost import Cost, expected
 from nodestack.planning.cost_terms import CostTerms
 from nodestack.planning.dimensions import dimensions
 from nodestack.planning.options import OWNED, engine_options
+from nodestack.planning.parallel import Parallel
+from nodestack.planning.weights import of_ranks
 from nodestack.settings import Settings
 
 GB = 10**9
@@ -106,16 +108,13 @@ def _capacity(
     settings: Settings, catalog: Catalog, model: Model, weights: Format, tensor_parallel_size: int
 ) -> tuple[memory.RankMemory, kv_cache.CacheCapacity]:
     engine, serving = catalog.engine(settings.engine.version), settings.serving
-    rank = memory.of_rank(
-        catalog.gpu(settings.node.shape).visible_mib,
-        serving.gpu_memory_utilization,
-        weights.size_bytes,
-        tensor_parallel_size,
-        engine.overhead_gib,
-    )
+    dims = dimensions(settings.model.name, model.architecture)
+    (held,) = of_ranks(settings.model.format, dims, weights, Parallel(tensor_parallel_size))
+    visible_mib = catalog.gpu(settings.node.shape).visible_mib
+    rank = memory.of_rank(visible_mib, serving.gpu_memory_utilization, held, engine.overhead_gib)
     element_bytes = 1 if serving.kv_cache_dtype == "fp8" else 2
     layout = kv_cache.layout(
-        dimensions(settings.model.name, model.architecture),
+        dims,
         tensor=tensor_parallel_size,
         bytes_per_element=element_bytes,
         block_tokens=engine.block_tokens.gpu,
