@@ -1,10 +1,12 @@
+import doctest
 import re
 import time
 from pathlib import Path
 
 import pytest
 
-from nodestack.catalog import load, loader
+from nodestack.catalog import catalog as catalog_module
+from nodestack.catalog import load, loader, names
 from nodestack.errors import CatalogError
 
 OWN = """
@@ -144,3 +146,8 @@ def test_our_catalogue_is_read_in_less_than_60_ms() -> None:
         loader._ours.__wrapped__()
         spent.append(time.perf_counter() - start)
     assert min(spent) < 0.060
+
+
+def test_the_examples_hold() -> None:
+    assert doctest.testmod(names) == (0, 1)
+    assert doctest.testmod(catalog_module) == (0, 2)

@@ -1,10 +1,12 @@
 import dataclasses
+import doctest
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nodestack.catalog.models import Quantisation
+from nodestack.planning import parallel as module
 from nodestack.planning.parallel import Parallel, choose, padded_vocabulary, refusals, stages
 from tests.planning.placements import MODEL, TRINITY
 
@@ -100,3 +102,7 @@ def test_every_layer_is_on_one_stage(layers: int, pipeline: int) -> None:
 def test_a_vocabulary_is_padded_by_less_than_a_block(vocabulary: int) -> None:
     assert padded_vocabulary(vocabulary) % 64 == 0
     assert 0 <= padded_vocabulary(vocabulary) - vocabulary < 64
+
+
+def test_the_examples_hold() -> None:
+    assert doctest.testmod(module) == (0, 6)

@@ -45,7 +45,7 @@ def test_the_local_cloud_has_no_gpus_to_sell() -> None:
 
 def test_bf16_does_not_fit_eight_h100_and_the_refusal_shows_the_arithmetic() -> None:
     text = refusals(gpu_settings(model={"format": "bf16"}, volume={"size_gib": 1000}))
-    assert "the weights do not fit: 77.0 GB usable of 85.5 GB a GPU, less 99.5 GB weights" in text
+    assert "the weights do not fit: 77.0 GB usable of 85.5 GB a GPU, less 99.8 GB weights" in text
 
 
 def test_a_volume_too_small_for_the_weights_is_refused_with_the_size_to_ask_for() -> None:
