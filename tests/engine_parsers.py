@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from engine_environment import environment
 from pydantic import JsonValue
+
+from engine_environment import environment
 
 PARSE = Path(__file__).parents[1] / "tools" / "engine_side" / "parse_options.py"
 

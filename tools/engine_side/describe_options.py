@@ -64,7 +64,7 @@ def _option(action: argparse.Action) -> Description:
     described = _kind(action)
     if action.choices is not None:
         described["choices"] = sorted((choice for choice in action.choices if choice != "None"), key=str)
-    if action.nargs == "+" or isinstance(action, argparse._AppendAction):
+    if action.nargs == "+":
         described["many"] = True
     default = action.default
     if isinstance(default, bool | int | float | str) and not isinstance(default, enum.Enum):

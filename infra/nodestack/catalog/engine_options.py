@@ -25,7 +25,7 @@ class Option(Entry):
             an integer that may end in k, m, g, t (powers of 1000) or K, M, G, T (of 1024), `size_or_auto` also "auto"
             or -1; `config` has keys, and takes JSON as well.
         choices: All values it takes, where the parser has a list.
-        many: Takes several values.
+        many: Takes several values. Options that may be given several times take one each, and a file gives them once.
         default: The parser's own, where it is one value on every platform.
         deprecated: Still taken, and announced to go.
         aliases: Other long names of it.

@@ -1,51 +1,105 @@
-"""The engine's options, from settings and what the plan found; the same for the unit and for whoever reads them."""
+"""The engine's options, from what was planned; the same for the unit's file, a command line and a container."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 from pydantic import JsonValue
 
+from nodestack.catalog.engines import Device
 from nodestack.catalog.models import Model
-from nodestack.settings import ServingSettings
 
-# What the plan, the unit or a secret file already says; a stack's own options may not contradict them.
-OWNED = frozenset(
-    {
-        "api-key",
-        "host",
-        "port",
-        "model",
-        "served-model-name",
-        "tensor-parallel-size",
-        "max-model-len",
-        "max-num-seqs",
-        "max-num-batched-tokens",
-        "gpu-memory-utilization",
-        "kv-cache-dtype",
-        "shutdown-timeout",
-    }
-)
+OWNED: Mapping[str, str] = {
+    "api-key": "the stack's secret api_key",
+    "model": "model.name and model.format",
+    "served-model-name": "the catalogue",
+    "host": "serving.listen_address",
+    "port": "its own choice",
+    "uds": "serving.listen_address",
+    "headless": "the node's shape",
+    "tensor-parallel-size": "serving.tensor_parallel_size",
+    "pipeline-parallel-size": "serving.pipeline_parallel_size",
+    "enable-expert-parallel": "serving.enable_expert_parallel",
+    "data-parallel-size": "the node's shape, on which one engine runs",
+    "nnodes": "the node's shape",
+    "node-rank": "the node's shape",
+    "master-addr": "the node's shape",
+    "max-model-len": "serving.max_model_len",
+    "max-num-seqs": "serving.max_num_seqs",
+    "max-num-batched-tokens": "serving.max_num_batched_tokens",
+    "gpu-memory-utilization": "serving.gpu_memory_utilization",
+    "kv-cache-dtype": "serving.kv_cache_dtype",
+    "shutdown-timeout": "serving.shutdown_timeout_s",
+}
+"""Options that a stack sets elsewhere, and where; its own options may not contradict them."""
+
+
+class Ranks(Protocol):
+    """How GPUs share a model."""
+
+    @property
+    def tensor(self) -> int:
+        """GPUs that share each layer."""
+
+    @property
+    def pipeline(self) -> int:
+        """Stages of layers."""
+
+    @property
+    def expert(self) -> bool:
+        """Whether GPUs hold whole experts."""
+
+
+@dataclass(frozen=True)
+class EngineNumbers:
+    """What was planned, as the engine is told.
+
+    Attributes:
+        max_model_len: Longest sequence in tokens.
+        max_num_seqs: Sequences in flight; always said, because the engine's own default follows the GPU's memory.
+        max_num_batched_tokens: Tokens of a step.
+        kv_cache_dtype: Format of the KV cache, `auto` or `fp8`.
+        gpu_memory_utilization: Fraction of visible memory the engine may take; means nothing on a CPU.
+    """
+
+    max_model_len: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    kv_cache_dtype: str
+    gpu_memory_utilization: float
 
 
 def engine_options(
-    model: Model, serving: ServingSettings, tensor_parallel_size: int, runs_on: str
+    model: Model, numbers: EngineNumbers, parallel: Ranks, runs_on: Device, extra: Mapping[str, JsonValue]
 ) -> dict[str, JsonValue]:
-    """Return the engine's options by name without dashes, as its `--config` file takes them.
+    """Return the engine's options by name without dashes, a denial as false.
+
+    Several machines need `nnodes`, `node-rank` and `master-addr` in addition, which differ from machine to machine.
 
     Args:
         model: Names the parsers of reasoning and tool calls.
-        serving: What the stack asks for.
-        tensor_parallel_size: Ranks, as planned.
-        runs_on: "gpu" or "cpu"; the CPU engine has no compiled graphs worth their start-up time.
+        numbers: As planned.
+        parallel: Ranks, as planned.
+        runs_on: The CPU engine has no compiled graphs worth their start-up time.
+        extra: The stack's own options, checked; they win.
     """
     options: dict[str, JsonValue] = {
         "dtype": "bfloat16",
-        "tensor-parallel-size": tensor_parallel_size,
-        "max-model-len": serving.max_model_len,
-        "max-num-seqs": serving.max_num_seqs,
-        "max-num-batched-tokens": serving.max_num_batched_tokens,
-        "kv-cache-dtype": serving.kv_cache_dtype,
+        "tensor-parallel-size": parallel.tensor,
+        "max-model-len": numbers.max_model_len,
+        "max-num-seqs": numbers.max_num_seqs,
+        "max-num-batched-tokens": numbers.max_num_batched_tokens,
+        "kv-cache-dtype": numbers.kv_cache_dtype,
         "kv-cache-metrics": True,
     }
+    if parallel.pipeline > 1:
+        options["pipeline-parallel-size"] = parallel.pipeline
+    if parallel.expert:
+        options["enable-expert-parallel"] = True
     if runs_on == "gpu":
-        options["gpu-memory-utilization"] = serving.gpu_memory_utilization
+        options["gpu-memory-utilization"] = numbers.gpu_memory_utilization
     else:
         options["enforce-eager"] = True
     if model.reasoning_parser:
@@ -53,4 +107,56 @@ def engine_options(
     if model.tool_call_parser:
         options["enable-auto-tool-choice"] = True
         options["tool-call-parser"] = model.tool_call_parser
-    return options | serving.options
+    return {**options, **extra}
+
+
+def config_file(options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return options as the engine's `--config` file has to have them.
+
+    vLLM leaves out what is false there, so that a denial gets the name the parser has for it.
+
+    >>> config_file({"async-scheduling": False, "enforce-eager": True})
+    {'no-async-scheduling': True, 'enforce-eager': True}
+    """
+    written: dict[str, JsonValue] = {}
+    for name, value in options.items():
+        if value is False:
+            written[f"no-{name}"] = True
+        else:
+            written[name] = value
+    return written
+
+
+def serve_words(directory: str, options: Mapping[str, JsonValue]) -> list[str]:
+    """Return `vllm serve` with these options as words of a command line, none of them quoted."""
+    return ["vllm", "serve", directory, *(word for name, value in options.items() for word in _words(name, value))]
+
+
+def serve_command(directory: str, options: Mapping[str, JsonValue]) -> str:
+    """Return `vllm serve` with these options as one line for a shell.
+
+    >>> serve_command("/weights", {"max-model-len": 32768, "async-scheduling": False})
+    'vllm serve /weights --max-model-len 32768 --no-async-scheduling'
+    """
+    return shlex.join(serve_words(directory, options))
+
+
+def kubernetes_args(directory: str, options: Mapping[str, JsonValue]) -> list[str]:
+    """Return the arguments of a container whose entry point is `vllm serve`.
+
+    Kubernetes reads `$(NAME)` as a variable of the container's; a doubled dollar keeps it as it is.
+    """
+    return [word.replace("$(", "$$(") for word in serve_words(directory, options)[2:]]
+
+
+def _words(name: str, value: JsonValue) -> Iterator[str]:
+    if value is False:
+        yield f"--no-{name}"
+        return
+    yield f"--{name}"
+    if isinstance(value, dict):
+        yield json.dumps(value, separators=(",", ":"))
+    elif isinstance(value, list):
+        yield from (str(entry) for entry in value)
+    elif value is not True:
+        yield str(value)

@@ -1,180 +1,276 @@
-"""Join catalogue and settings into a plan that can work, or refuse with every reason."""
+"""Join request and catalogue into a plan: whether it works, what it holds, with which options, at what cost, and why."""
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from dataclasses import dataclass
+from functools import cached_property
 
-from nodestack.catalog import Catalog, Format, Model, Shape
+from pydantic import JsonValue
+
+from nodestack.catalog import Catalog
+from nodestack.catalog.corrections import corrections
+from nodestack.catalog.engine_options import option_table
 from nodestack.errors import PlanError
-from nodestack.planning import kv_cache, memory
+from nodestack.planning import fit, host, kv_cache, memory, naive, parallel, refusals, weights
+from nodestack.planning.capacity import Capacity, block_tokens, cache_bytes
 from nodestack.planning.cost import Cost, expected
-from nodestack.planning.cost_terms import CostTerms
-from nodestack.planning.dimensions import dimensions
-from nodestack.planning.options import OWNED, engine_options
+from nodestack.planning.dimensions import Dimensions, dimensions
+from nodestack.planning.option_checks import Checked, Checker
+from nodestack.planning.options import engine_options, serve_command
 from nodestack.planning.parallel import Parallel
-from nodestack.planning.weights import of_ranks
-from nodestack.settings import Settings
+from nodestack.planning.result import HeldAtLength, KvCache, NaiveEstimate, ParallelSizes, Plan, RankBudget
+from nodestack.planning.service_level import Chooser, Choice, ServiceLevel, choose
+from nodestack.settings.sections import Request
 
-GB = 10**9
-# The environment of a CPU engine is 5.7 GB (measured); compile caches and the image of the guide take the rest.
-ENGINE_AND_CACHES_BYTES = {"cuda": 20 * GB, "cpu": 7 * GB}
 PORT = 8000
+WEIGHTS_DIRECTORY = "/srv/nodestack/weights/current"
+ELEMENT_BYTES = {"fp8": 1, "auto": 2}
+"""Bytes of one number in the KV cache; `auto` follows the models served here, which compute in bfloat16."""
 
 
-class Plan(BaseModel):
-    """What will be built; every number comes from the catalogue or the stack's settings.
+def make_plan(request: Request, catalog: Catalog, kv_bytes_per_gpu: int | None = None) -> Plan:
+    """Return the plan of a request; what cannot work comes back as refusals, all of them.
 
-    Attributes:
-        repository: Hub id of the weights.
-        commit: Their pin, 40 hex digits.
-        tensor_parallel_size: Ranks.
-        kv_tokens: Tokens the KV cache holds, as the engine will report; None on a CPU, where a setting decides.
-        concurrency: Sequences of full length held at once; None on a CPU.
-        options: Engine options by name.
-        cost: Expected cost.
-        disk_need_bytes: Weights, one file's second copy, engine and caches.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    repository: str
-    commit: str
-    served_model_name: str
-    smoke_kind: str
-    tensor_parallel_size: int
-    kv_tokens: int | None
-    concurrency: float | None
-    options: dict[str, JsonValue]
-    cost: Cost
-    disk_need_bytes: int
-
-
-def make_plan(settings: Settings, catalog: Catalog) -> Plan:
-    """Return the plan of a stack.
+    Args:
+        request: What a stack, or a line of the command line, asks for.
+        catalog: Facts.
+        kv_bytes_per_gpu: Memory for the KV cache on each GPU in bytes, where an engine's log said it; in place of the estimate.
 
     Raises:
-        CatalogError: The stack names something the catalogue does not have.
-        PlanError: It cannot work; one line for each reason, with its arithmetic.
+        CatalogError: The request names something the catalogue does not have, or has without a number that is needed.
     """
-    model = catalog.model(settings.model.name)
-    weights = catalog.format(settings.model.name, settings.model.format)
-    shape = catalog.shape(settings.node.shape)
-    catalog.engine(settings.engine.version)
-    tensor_parallel_size = shape.gpu_count if shape.runs_on == "gpu" else 1
-
-    need = disk_need_bytes(weights, settings.engine.build)
-    refusals = [
-        *_misfits(settings, shape),
-        *_parallel(model, tensor_parallel_size),
-        *_lengths(settings, model),
-        *_disk(settings, need),
-        *_own_options(settings),
-    ]
-    commit = settings.model.commit or weights.commit
-    if commit is None:
-        refusals.append(f"no commit of {weights.repository} is pinned: set model.commit to 40 hex digits you reviewed")
-
-    cache = None
-    if shape.runs_on == "gpu":
-        rank, cache = _capacity(settings, catalog, model, weights, tensor_parallel_size)
-        refusals += _memory(settings, rank, cache)
-
-    if refusals or commit is None:
-        raise PlanError("\n  ".join(["this stack cannot work:", *refusals]))
-    return Plan(
-        repository=weights.repository,
-        commit=commit,
-        served_model_name=model.served_model_name,
-        smoke_kind=model.smoke_kind,
-        tensor_parallel_size=tensor_parallel_size,
-        kv_tokens=cache.tokens if cache else None,
-        concurrency=round(cache.concurrency, 2) if cache else None,
-        options=engine_options(model, settings.serving, tensor_parallel_size, shape.runs_on),
-        cost=expected(
-            price=catalog.prices.nodes.get(settings.node.shape),
-            prices=catalog.prices,
-            terms=CostTerms(),
-            volume_gb=settings.volume.size_gib * memory.GIB / GB,
-            weights_bytes=weights.size_bytes,
-        ),
-        disk_need_bytes=need,
-    )
+    return _Planning(request, catalog, kv_bytes_per_gpu).plan()
 
 
-def disk_need_bytes(weights: Format, build: str) -> int:
-    """Return what a volume must hold: weights, a second copy of the largest file, the engine and its caches."""
-    return weights.size_bytes + weights.largest_file_bytes + ENGINE_AND_CACHES_BYTES[build]
+def require(plan: Plan) -> Plan:
+    """Return the plan when it works.
+
+    Raises:
+        PlanError: It does not; one line for each reason, with its arithmetic.
+    """
+    if not plan.fits:
+        raise PlanError("\n  ".join(["this stack cannot work:", *plan.refusals]))
+    return plan
 
 
-def _capacity(
-    settings: Settings, catalog: Catalog, model: Model, weights: Format, tensor_parallel_size: int
-) -> tuple[memory.RankMemory, kv_cache.CacheCapacity]:
-    engine, serving = catalog.engine(settings.engine.version), settings.serving
-    dims = dimensions(settings.model.name, model.architecture)
-    (held,) = of_ranks(settings.model.format, dims, weights, Parallel(tensor_parallel_size))
-    visible_mib = catalog.gpu(settings.node.shape).visible_mib
-    rank = memory.of_rank(visible_mib, serving.gpu_memory_utilization, held, engine.overhead_gib)
-    element_bytes = 1 if serving.kv_cache_dtype == "fp8" else 2
-    layout = kv_cache.layout(
-        dims,
-        tensor=tensor_parallel_size,
-        bytes_per_element=element_bytes,
-        block_tokens=engine.block_tokens.gpu,
-    )
-    return rank, kv_cache.capacity(layout, rank.kv_bytes, serving.max_model_len, serving.max_num_batched_tokens)
+@dataclass
+class _Planning:
+    """One plan in the making: each step once, from what the steps before found."""
 
+    request: Request
+    catalog: Catalog
+    kv_bytes_per_gpu: int | None
 
-def _misfits(settings: Settings, shape: Shape) -> list[str]:
-    refusals = []
-    wanted = "cuda" if shape.runs_on == "gpu" else "cpu"
-    if settings.engine.build != wanted:
-        refusals.append(
-            f"engine.build is {settings.engine.build!r}, node.shape {settings.node.shape!r} runs the {wanted!r} build"
+    def __post_init__(self) -> None:
+        request, catalog = self.request, self.catalog
+        self.model = catalog.model(request.model.name)
+        self.form = catalog.format(request.model.name, request.model.format)
+        self.shape = catalog.shape(request.node.shape)
+        self.gpu = catalog.gpu(request.node.shape)
+        self.engine = catalog.engine(request.engine.version)
+        self.profile = catalog.profiles.profiles[request.serving.profile]
+        self.form_name = f"models.{request.model.name}.formats.{request.model.format}"
+
+    @cached_property
+    def dims(self) -> Dimensions:
+        return dimensions(self.request.model.name, self.model.architecture)
+
+    @cached_property
+    def parallel(self) -> Parallel:
+        """As the stack asks, or the widest tensor parallelism that works."""
+        serving = self.request.serving
+        if self.shape.runs_on == "cpu":
+            return Parallel(1)
+        chosen = parallel.choose(self.dims, self.form.quantisation, self.shape.gpu_count, self.shape.machines)
+        tensor, pipeline = serving.tensor_parallel_size, serving.pipeline_parallel_size
+        if tensor is None and pipeline is not None:
+            tensor = max(self.shape.gpus // pipeline, 1)
+        elif tensor is not None and pipeline is None:
+            pipeline = max(self.shape.gpus // tensor, 1)
+        return Parallel(tensor or chosen.tensor, pipeline or chosen.pipeline, serving.enable_expert_parallel)
+
+    @cached_property
+    def kv_cache_dtype(self) -> Choice[str]:
+        return self.chooser.kv_cache_dtype(self.shape.runs_on)
+
+    @cached_property
+    def chooser(self) -> Chooser:
+        return Chooser(self.catalog.profiles, self.profile, self.request.serving)
+
+    @cached_property
+    def stages(self) -> tuple[memory.RankMemory, ...]:
+        if self.shape.runs_on == "cpu":
+            return ()
+        utilization = self.request.serving.gpu_memory_utilization
+        return tuple(
+            memory.of_rank(self.gpu.visible_mib, utilization, rank, self.engine.overhead_gib)
+            for rank in weights.of_ranks(self.form_name, self.dims, self.form, self.parallel)
         )
-    if (settings.cloud.kind == "local") != (shape.runs_on == "cpu"):
-        refusals.append(f"cloud.kind {settings.cloud.kind!r} has no node of shape {settings.node.shape!r}")
-    return refusals
 
+    @cached_property
+    def capacity(self) -> Capacity | None:
+        found = cache_bytes(
+            self.stages, self.kv_bytes_per_gpu, self.request.engine.environment, self.parallel.pipeline
+        )
+        if found is None:
+            return None
+        options = self.request.serving.options
+        layout = kv_cache.layout(
+            self.dims,
+            tensor=self.parallel.tensor,
+            pipeline=self.parallel.pipeline,
+            bytes_per_element=ELEMENT_BYTES[self.kv_cache_dtype.value],
+            block_tokens=block_tokens(options, getattr(self.engine.block_tokens, self.shape.runs_on)),
+            hybrid=options.get("disable-hybrid-kv-cache-manager") is not True,
+            steps_in_flight=self.engine.steps_in_flight.of(self.parallel.pipeline, self.shape.runs_on),
+        )
+        return Capacity(self.stages, layout, *found)
 
-def _parallel(model: Model, tensor_parallel_size: int) -> list[str]:
-    heads, kv_heads = model.architecture.attention_heads, model.architecture.kv_heads
-    if heads % tensor_parallel_size or max(kv_heads, tensor_parallel_size) % min(kv_heads, tensor_parallel_size):
-        return [f"{heads} heads and {kv_heads} KV heads cannot be shared by {tensor_parallel_size} GPUs"]
-    return []
+    @cached_property
+    def level(self) -> ServiceLevel:
+        concurrency = self.capacity.concurrency if self.capacity else None
+        longest = self.dims.max_position_embeddings
+        return choose(self.chooser, self.request.workload, longest, self.kv_cache_dtype, concurrency)
 
+    @cached_property
+    def held(self) -> kv_cache.CacheCapacity | None:
+        if self.capacity is None:
+            return None
+        return self.capacity.at(self.level.max_model_len.value, self.level.max_num_batched_tokens.value)
 
-def _lengths(settings: Settings, model: Model) -> list[str]:
-    longest = model.architecture.max_position_embeddings
-    if settings.serving.max_model_len > longest:
-        return [f"serving.max_model_len is {settings.serving.max_model_len}, the model knows {longest} positions"]
-    return []
+    @cached_property
+    def planned_options(self) -> dict[str, JsonValue]:
+        """What nodestack sets, before the stack's own."""
+        level = self.level
+        return engine_options(
+            self.model,
+            max_model_len=level.max_model_len.value,
+            max_num_seqs=level.max_num_seqs.value,
+            max_num_batched_tokens=level.max_num_batched_tokens.value,
+            kv_cache_dtype=level.kv_cache_dtype.value,
+            gpu_memory_utilization=self.request.serving.gpu_memory_utilization,
+            extra=self.profile.options,
+            parallel=self.parallel,
+            runs_on=self.shape.runs_on,
+        )
 
+    @cached_property
+    def checker(self) -> Checker:
+        table = option_table(self.request.engine.version)
+        return Checker(self.engine, table, corrections(), self.model, self.form, self.shape.runs_on)
 
-def _disk(settings: Settings, need: int) -> list[str]:
-    size = settings.volume.size_gib * memory.GIB
-    if size < need:
-        return [
-            f"volume.size_gib is {settings.volume.size_gib} ({size / GB:.1f} GB), weights, engine and caches "
-            f"need {need / GB:.1f} GB: ask for {-(-need // memory.GIB)} GiB or more"
-        ]
-    return []
+    @cached_property
+    def checked(self) -> Checked:
+        return self.checker.check(self.request.serving.options, self.planned_options)
 
+    @cached_property
+    def placement(self) -> fit.Placement:
+        node, name = self.request.node, self.request.model.format
+        return fit.Placement(
+            name, self.form, node.shape, self.shape, self.gpu, self.parallel, self.stages, node.purpose
+        )
 
-def _own_options(settings: Settings) -> list[str]:
-    return [
-        f"serving.options.{name} is not a free option: nodestack sets it from its own settings"
-        for name in sorted(OWNED & settings.serving.options.keys())
-    ]
+    @cached_property
+    def checkpoint_bytes(self) -> int:
+        return weights.checkpoint_bytes(self.form_name, self.dims, self.form)
 
+    @cached_property
+    def disk_need_bytes(self) -> int:
+        return host.disk_need_bytes(self.checkpoint_bytes, self.form, self.shape.runs_on, self.catalog.rules.disk)
 
-def _memory(settings: Settings, rank: memory.RankMemory, cache: kv_cache.CacheCapacity) -> list[str]:
-    shown = (
-        f"{rank.usable_bytes / GB:.1f} GB usable of {rank.visible_bytes / GB:.1f} GB a GPU, "
-        f"less {rank.weights_bytes / GB:.1f} GB weights and {rank.overhead_bytes / GB:.1f} GB overhead"
-    )
-    if rank.kv_bytes <= 0:
-        return [f"the weights do not fit: {shown} leaves nothing for the KV cache"]
-    if cache.concurrency < 1:
-        return [
-            f"not one sequence of {settings.serving.max_model_len} tokens fits: {shown} leaves "
-            f"{rank.kv_bytes / GB:.1f} GB for the KV cache, {cache.concurrency:.2f} of one: lower serving.max_model_len"
-        ]
-    return []
+    def plan(self) -> Plan:
+        request, level = self.request, self.level
+        refused, warned = refusals.refusals(self), refusals.warnings(self)
+        options = self.planned_options | self.checked.options
+        ranks_each = -(-self.parallel.ranks // self.shape.machines)
+        licence = self.model.licence
+        return Plan(
+            model=request.model.name,
+            format=request.model.format,
+            shape=request.node.shape,
+            engine_version=request.engine.version,
+            fits=not refused,
+            refusals=tuple(refused),
+            warnings=tuple(warned),
+            repository=self.form.repository,
+            commit=request.model.commit or self.form.commit,
+            licence=f"{licence.name} ({licence.source}, {licence.date})" if licence else "not known",
+            served_model_name=self.model.served_model_name,
+            smoke_kind=self.model.smoke_kind,
+            parallel=ParallelSizes(
+                tensor_parallel_size=self.parallel.tensor,
+                pipeline_parallel_size=self.parallel.pipeline,
+                expert_parallel=self.parallel.expert,
+            ),
+            memory_per_rank=self._memory(),
+            kv=self._kv(),
+            naive=self._naive(),
+            service_level=level,
+            options=options,
+            serve_command=serve_command(
+                WEIGHTS_DIRECTORY, {"served-model-name": self.model.served_model_name, **options}
+            ),
+            cost=self._cost(),
+            disk_need_bytes=self.disk_need_bytes,
+            host_memory_need_bytes=host.memory_need(
+                self.checkpoint_bytes,
+                ranks_each,
+                self.shape.runs_on,
+                self.catalog.rules.host_memory,
+                fast_fetch=request.model.allow_high_performance_fetch,
+            ).need_bytes,
+            overridden=self.catalog.overridden,
+        )
+
+    def _memory(self) -> RankBudget | None:
+        if not self.stages:
+            return None
+        rank = memory.tightest(self.stages)
+        return RankBudget(
+            stage=rank.weights.stage,
+            visible_bytes=rank.visible_bytes,
+            usable_bytes=rank.usable_bytes,
+            weights_bytes={str(part): size for part, size in rank.weights.parts.items()},
+            overhead_bytes=rank.overhead_bytes,
+            kv_bytes=rank.kv_bytes,
+            basis=f"memory: {self.gpu.source}; weights: {self.form.source}; overhead: {self.engine.source}",
+        )
+
+    def _kv(self) -> KvCache | None:
+        if self.capacity is None or self.held is None:
+            return None
+        level = self.level
+        by_length = self.capacity.by_length(self.dims.max_position_embeddings, level.max_num_batched_tokens.value)
+        return KvCache(
+            bytes_per_rank=self.held.bytes_per_rank,
+            tokens=self.held.tokens,
+            concurrency=round(self.held.concurrency, 2),
+            max_model_len=level.max_model_len.value,
+            block_tokens=self.capacity.layout.block_tokens,
+            by_length=tuple(HeldAtLength(length=length, concurrency=round(held, 2)) for length, held in by_length),
+            basis=self.capacity.basis,
+        )
+
+    def _naive(self) -> NaiveEstimate | None:
+        nominal, each = self.model.nominal_parameters, self.form.nominal_bytes_per_parameter
+        if nominal is None or each is None or self.shape.runs_on == "cpu":
+            return None
+        factor = self.catalog.rules.naive.overhead_factor
+        found = naive.estimate(nominal, each, self.gpu.nominal_gb, self.shape.gpus, factor)
+        element = ELEMENT_BYTES[self.kv_cache_dtype.value]
+        return NaiveEstimate(
+            weights_bytes=found.weights_bytes,
+            runtime_bytes=found.runtime_bytes,
+            total_memory_bytes=found.total_memory_bytes,
+            headroom_bytes=found.headroom_bytes,
+            concurrency=round(found.concurrency(self.dims, element, self.level.max_model_len.value), 2),
+        )
+
+    def _cost(self) -> Cost:
+        volume = self.request.volume
+        size = volume.size_gib * memory.GIB if volume else self.disk_need_bytes
+        return expected(
+            price=self.catalog.prices.nodes.get(self.request.node.shape),
+            prices=self.catalog.prices,
+            terms=self.request.cost,
+            volume_gb=size / fit.GB,
+            weights_bytes=self.checkpoint_bytes,
+        )
