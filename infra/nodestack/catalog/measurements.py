@@ -14,6 +14,7 @@ class Start(Fact):
         model: The model's name in the catalogue.
         format: Its format.
         shape: The node's shape.
+        engine_version: The vLLM version.
         tensor_parallel_size: GPUs that shared each layer.
         kv_cache_dtype: What the KV cache held.
         gpu_memory_utilization: Fraction of visible memory that the engine took.
@@ -27,6 +28,7 @@ class Start(Fact):
     model: str
     format: str
     shape: str
+    engine_version: str
     tensor_parallel_size: Positive
     kv_cache_dtype: str
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)]

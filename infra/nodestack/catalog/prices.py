@@ -28,6 +28,10 @@ class Throughput(Fact):
     """Output tokens an hour of a whole node at full use, from the worst to the best.
 
     Assumed, seen and measured throughput are types of their own, so that none passes for another.
+
+    Attributes:
+        low: At worst.
+        high: At best.
     """
 
     low: Positive
@@ -58,7 +62,11 @@ class SeenThroughput(Throughput):
 
 
 class MeasuredThroughput(Throughput):
-    """What was measured on the very stack that is planned."""
+    """What was measured on the very stack that is planned.
+
+    Attributes:
+        kind: Always `measured`; may be left out.
+    """
 
     kind: Literal["measured"] = "measured"
 

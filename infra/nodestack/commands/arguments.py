@@ -1,0 +1,172 @@
+"""What each command takes, and the help that teaches it. Imports nothing of nodestack, so that help comes at once."""
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+EXIT_CODES = (
+    "exit codes: 0 it fits, 1 it does not fit or failed, 2 bad input: all problems in one message, 130 interrupted"
+)
+STACK_COMMANDS = {
+    "up": "Bring a stack up and show a completion of its endpoint.",
+    "down": "Tear a stack down, all but its weights volume.",
+    "purge": "Tear a stack down and delete its weights volume too.",
+    "outputs": "Print what a stack offers and what was verified, as JSON.",
+    "key": "Print the API key of a stack's endpoint.",
+    "init": "Create a stack's state and generate the secrets it lacks.",
+}
+PLAN_EXAMPLES = f"""\
+examples:
+  nodestack plan --stack production
+  nodestack plan --model trinity-large-thinking --node 4x-h200-sxm5 --profile reasoning
+  nodestack plan --model trinity-large-thinking --node 8x-h100-sxm5 --set serving.max_model_len=131072 --json
+  nodestack plan --stack production --kv-bytes-per-gpu 26.73GiB   # as an engine's log says it
+
+{EXIT_CODES}
+"""
+COMPARE_EXAMPLES = """\
+examples:
+  nodestack compare --model trinity-large-thinking
+  nodestack compare --model trinity-large-thinking --format fp8-block --node 8x-h100-sxm5 --node 4x-h200-sxm5
+  nodestack compare --model trinity-large-thinking --profile throughput --set cost.utilisation=0.6 --json
+
+exit codes: 0 something fits, 1 nothing does, 2 bad input: all problems in one message
+"""
+REPORT_EXAMPLES = f"""\
+examples:
+  nodestack report --stack production --output production.html
+  nodestack report --model trinity-large-thinking --node 4x-h200-sxm5 --output plan.html
+
+The page is one file: it loads nothing from anywhere, and follows the reader's light or dark mode.
+
+{EXIT_CODES}
+"""
+EXPLAIN_EXAMPLES = """\
+examples:
+  nodestack config explain
+  nodestack config explain serving
+  nodestack config explain serving.max_model_len
+  nodestack config explain --json
+
+exit codes: 0 done, 2 there is no such setting
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose examples keep their lines, and whose errors point at the help."""
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where examples are, and exit with 2."""
+        self.exit(2, f"error: {message}\nexamples: {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; `command` of what it parses is `module:function` of `nodestack.commands`."""
+    top = Parser(
+        prog="nodestack", description="Declare a GPU node stack, get a verified, metered, private LLM endpoint."
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, target: str, purpose: str, epilog: str | None = None) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=purpose, description=purpose, epilog=epilog)
+        added.set_defaults(command=target)
+        return added
+
+    _plan(
+        command(
+            "plan", "plan:run", "Say whether a model fits a node, what it will hold and cost, and why.", PLAN_EXAMPLES
+        )
+    )
+    _compare(
+        command(
+            "compare",
+            "compare:run",
+            "Put node shapes, formats and markets side by side, cheapest first.",
+            COMPARE_EXAMPLES,
+        )
+    )
+    _report(command("report", "report:run", "Write a plan with its plots as one HTML page.", REPORT_EXAMPLES))
+    _config(
+        commands.add_parser(
+            "config", help="Explain what a stack may configure.", description="Explain what a stack may configure."
+        )
+    )
+    for name, purpose in STACK_COMMANDS.items():
+        added = command(name, f"stacks:{name}", purpose, f"example:\n  nodestack {name} --stack local")
+        added.add_argument("-s", "--stack", default="local", help="the stack (default: local)")
+        if name in {"up", "down", "purge"}:
+            added.add_argument("--yes", action="store_true", help="do not ask; implied for the local stack")
+    command("prepare", "stacks:prepare", "Fetch and build what local nodes are made of, into the cache.")
+    return top
+
+
+def _plan(command: argparse.ArgumentParser) -> None:
+    _selection(command)
+    command.add_argument("--json", action="store_true", help="print the plan as JSON; docs/plan.md lists its keys")
+
+
+def _report(command: argparse.ArgumentParser) -> None:
+    _selection(command)
+    command.add_argument("--output", type=Path, required=True, metavar="FILE", help="the page to write")
+
+
+def _selection(command: argparse.ArgumentParser) -> None:
+    """Add what says which stack is planned: a stack's file, options, or options that differ from a stack's file."""
+    command.add_argument(
+        "--stack", metavar="NAME", help="start from stacks/Pulumi.NAME.yaml, or from stacks/templates/NAME.yaml"
+    )
+    command.add_argument("--model", metavar="NAME", help="a model of the catalogue")
+    command.add_argument("--node", metavar="SHAPE", help="a node shape of the catalogue")
+    command.add_argument("--format", metavar="NAME", help="a format of the model (default: the first listed that fits)")
+    command.add_argument("--engine", metavar="VERSION", help="a vLLM version (default: the catalogue's)")
+    _common(command)
+    command.add_argument(
+        "--kv-bytes-per-gpu",
+        metavar="BYTES",
+        help="memory of the KV cache on a GPU, in place of the estimate: a number of bytes, or like 26.73GiB",
+    )
+
+
+def _compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", metavar="NAME", help="a model of the catalogue")
+    command.add_argument(
+        "--node", metavar="SHAPE", action="append", help="a node shape; may be repeated (default: all with GPUs)"
+    )
+    command.add_argument(
+        "--format", metavar="NAME", action="append", help="a format; may be repeated (default: all of the model)"
+    )
+    command.add_argument("--engine", metavar="VERSION", help="a vLLM version (default: the catalogue's)")
+    _common(command)
+    command.add_argument("--json", action="store_true", help="print rows as JSON; docs/plan.md lists their keys")
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--profile", metavar="NAME", help="the service level: ttft, throughput, reasoning or tools")
+    command.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="settings",
+        help="any setting, as `nodestack config explain` lists them; may be repeated",
+    )
+    command.add_argument(
+        "--catalog",
+        metavar="FILE",
+        action="append",
+        default=[],
+        type=Path,
+        help="a file with models, nodes or prices of your own; may be repeated",
+    )
+
+
+def _config(config: argparse.ArgumentParser) -> None:
+    actions = config.add_subparsers(required=True, metavar="ACTION")
+    purpose = "Explain every setting: type, default, allowed values and meaning."
+    explain = actions.add_parser("explain", help=purpose, description=purpose, epilog=EXPLAIN_EXAMPLES)
+    explain.set_defaults(command="explain:run")
+    explain.add_argument("key", nargs="?", metavar="SECTION[.KEY]", help="one section or one setting (default: all)")
+    explain.add_argument("--json", action="store_true", help="print the settings as JSON")

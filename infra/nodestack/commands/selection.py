@@ -1,0 +1,208 @@
+"""What is to be planned: a stack's file, options of the command line, and defaults for the rest, checked as a whole."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ByteSize, TypeAdapter, ValidationError
+
+from nodestack.automation.checkout import find
+from nodestack.catalog import Catalog
+from nodestack.commands.limits import exceeded
+from nodestack.errors import SettingsError
+from nodestack.planning.plan import make_plan
+from nodestack.settings import NAMESPACE, NodeChoice, NodeSettings, Request, Settings, validate
+
+Values = dict[str, Any]
+NAMED = {
+    "model": ("model", "name"),
+    "node": ("node", "shape"),
+    "format": ("model", "format"),
+    "engine": ("engine", "version"),
+}
+
+
+def selected(options: Namespace, catalog: Catalog) -> Request:
+    """Return what the command line asks for.
+
+    Args:
+        options: `stack`, `model`, `node`, `format`, `engine`, `profile` and `settings` as they were typed, or None.
+        catalog: Where names must be known.
+
+    Raises:
+        SettingsError: One line for each problem of all of them together.
+    """
+    if not any((options.stack, options.model, options.node)):
+        known = f"models {', '.join(catalog.models)}; nodes {', '.join(catalog.nodes.shapes)}"
+        raise SettingsError(
+            f"nothing is asked for: say --stack NAME, or --model NAME and --node SHAPE; known are {known}"
+        )
+    problems: list[str] = []
+    values, directory = _of_stack(options.stack, problems) if options.stack else ({}, Path())
+    _apply(options, values, problems)
+    _complete(values, catalog)
+    if "format" in values["model"] or not (formats := _formats(values, catalog)):
+        return _checked(values, catalog, directory, problems)
+    return _first_that_fits(values, formats, (catalog, directory, problems))
+
+
+def selected_each(options: Namespace, catalog: Catalog) -> list[Request]:
+    """Return a request for each node and format that is asked for, or for all.
+
+    Args:
+        options: As `selected` takes them, without a stack; `node` and `format` are lists or None.
+        catalog: Where names must be known, and where all nodes with GPUs and all formats are from.
+
+    Raises:
+        SettingsError: One line for each problem of all of them together.
+    """
+    if not options.model:
+        raise SettingsError(f"--model is missing; known are {', '.join(catalog.models)}")
+    model = catalog.models.get(options.model)
+    nodes = options.node or [name for name, shape in catalog.nodes.shapes.items() if shape.runs_on == "gpu"]
+    requests = []
+    problems: dict[str, None] = {}
+    for node in nodes:
+        for name in options.format or (model and model.formats) or [None]:
+            one = Namespace(**vars(options) | {"stack": None, "node": node, "format": name})
+            try:
+                requests.append(selected(one, catalog))
+            except SettingsError as error:
+                problems |= dict.fromkeys(str(error).split("\n  ")[1:])
+    if problems:
+        raise _wrong(list(problems))
+    return requests
+
+
+def kv_bytes(text: str | None) -> int | None:
+    """Return a number of bytes from what was typed, such as `26.73GiB` or `28701118955`.
+
+    Raises:
+        SettingsError: It is no size above 0.
+    """
+    if text is None:
+        return None
+    try:
+        size = int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError:
+        size = 0
+    if size <= 0:
+        raise SettingsError(f"--kv-bytes-per-gpu is {text!r}: say a number of bytes above 0, or a size like 26.73GiB")
+    return size
+
+
+def _of_stack(name: str, problems: list[str]) -> tuple[Values, Path]:
+    """Return what a stack's file says of a request, and where its files are; what else a stack has is left out."""
+    try:
+        checkout = find(Path.cwd())
+    except FileNotFoundError as error:
+        problems.append(f"--stack {name}: {error}")
+        return {}, Path()
+    places = (checkout.stack_file(name), checkout.template(name))
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        shown = " nor ".join(str(place.relative_to(checkout.root)) for place in places)
+        problems.append(f"--stack {name}: there is neither {shown}")
+        return {}, checkout.root
+    try:
+        config = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("config") or {}
+    except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
+        problems.append(f"{path.relative_to(checkout.root)} is no stack's file: {' '.join(str(error).split())}")
+        return {}, checkout.root
+    prefix = f"{NAMESPACE}:"
+    return _request_part(
+        {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    ), checkout.root
+
+
+def _request_part(values: Values) -> Values:
+    """Leave out what only whole stacks have; what neither knows stays, to be refused by name."""
+    beyond = Settings.model_fields.keys() - Request.model_fields.keys()
+    part = {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if name not in beyond
+    }
+    if isinstance(node := part.get("node"), dict):
+        of_stacks = NodeSettings.model_fields.keys() - NodeChoice.model_fields.keys()
+        part["node"] = {key: value for key, value in node.items() if key not in of_stacks}
+    if isinstance(cloud := part.get("cloud"), dict):
+        part["cloud"] = cloud.get("kind")
+    return part
+
+
+def _apply(options: Namespace, values: Values, problems: list[str]) -> None:
+    """Let what was typed take the place of what the stack says; another model brings its own format and pin."""
+    if options.model:
+        values["model"] = {
+            key: value for key, value in (values.get("model") or {}).items() if key not in {"format", "commit"}
+        }
+    for option, path in NAMED.items():
+        if getattr(options, option):
+            _set(values, path, getattr(options, option))
+    if options.profile:
+        _set(values, ("serving", "profile"), options.profile)
+    for setting in options.settings:
+        key, sign, text = setting.partition("=")
+        try:
+            if not (sign and key):
+                raise ValueError("say KEY=VALUE, such as serving.max_model_len=65536")
+            _set(values, tuple(key.strip().removeprefix(f"{NAMESPACE}:").split(".")), yaml.safe_load(text))
+        except (ValueError, yaml.YAMLError) as error:
+            problems.append(f"--set {setting}: {' '.join(str(error).split())}")
+
+
+def _set(values: Values, path: tuple[str, ...], value: Any) -> None:
+    *sections, key = path
+    place = values
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise ValueError(f"{section} is {place!r}, it has no keys")
+    place[key] = value
+
+
+def _complete(values: Values, catalog: Catalog) -> None:
+    """Fill in the catalogue's engine, and the build that the shape runs."""
+    for section in ("model", "node", "engine"):
+        if not isinstance(values.get(section), dict):
+            values[section] = {}
+    values["engine"].setdefault("version", catalog.rules.engine.default_version)
+    shape = catalog.nodes.shapes.get(str(values["node"].get("shape")))
+    if shape and shape.runs_on == "cpu":
+        values["engine"].setdefault("build", "cpu")
+
+
+def _formats(values: Values, catalog: Catalog) -> list[str]:
+    model = catalog.models.get(str(values["model"].get("name")))
+    return list(model.formats) if model else []
+
+
+def _first_that_fits(values: Values, formats: list[str], context: tuple[Catalog, Path, list[str]]) -> Request:
+    catalog = context[0]
+    requests = []
+    for name in formats:
+        requests.append(_checked(values | {"model": values["model"] | {"format": name}}, *context))
+        if make_plan(requests[-1], catalog).fits:
+            return requests[-1]
+    return requests[0]
+
+
+def _checked(values: Values, catalog: Catalog, directory: Path, problems: list[str]) -> Request:
+    problems = list(problems)
+    request = None
+    try:
+        request = validate(Request, values, catalog, directory, "what is asked for")
+    except SettingsError as error:
+        problems += str(error).split("\n  ")[1:]
+    problems += exceeded(values, catalog)
+    if request is None or problems:
+        raise _wrong(problems)
+    return request
+
+
+def _wrong(problems: list[str]) -> SettingsError:
+    places = "1 place" if len(problems) == 1 else f"{len(problems)} places"
+    return SettingsError("\n  ".join([f"what is asked for is wrong in {places}:", *problems]))

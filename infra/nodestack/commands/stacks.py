@@ -1,0 +1,96 @@
+"""Bring a stack up, tear it down, and ask it things: `nodestack up | down | purge | outputs | key | init | prepare`."""
+
+import argparse
+import compileall
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nodestack
+from nodestack.automation import recovery, stack, strays, summary
+from nodestack.automation.checkout import Checkout, find
+from nodestack.clouds.local import supplies
+
+
+def up(options: argparse.Namespace) -> int:
+    """Bring a stack up and show a completion of its endpoint."""
+    checkout, started = _checkout(), time.monotonic()
+    stack.prepare(checkout, options.stack)
+    for line in recovery.recover(checkout, options.stack):
+        print(f"recovered: {line}")
+    prepared = time.monotonic()
+    with ThreadPoolExecutor() as beside:
+        key = beside.submit(stack.api_key, checkout, options.stack)
+        status = stack.up(checkout, options.stack, yes=_unasked(options))
+    if status:
+        return status
+    seconds = {"stack": prepared - started, "pulumi up": time.monotonic() - prepared}
+    summary.show(stack.outputs(checkout, options.stack), key.result(), seconds)
+    return 0
+
+
+def down(options: argparse.Namespace) -> int:
+    """Tear a stack down, all but its weights volume."""
+    checkout = _checkout()
+    if not checkout.checkpoint(options.stack).exists():
+        print(f"stack {options.stack} does not exist: nothing to tear down")
+        return 0
+    _clear(checkout, options.stack)
+    return stack.down(checkout, options.stack, yes=_unasked(options))
+
+
+def purge(options: argparse.Namespace) -> int:
+    """Tear a stack down and delete its weights volume too."""
+    checkout = _checkout()
+    if not checkout.checkpoint(options.stack).exists():
+        print(f"stack {options.stack} does not exist: nothing to delete")
+        return 0
+    if not options.yes:
+        question = f"Delete stack {options.stack} with its weights volume? Type the stack's name: "
+        if not sys.stdin.isatty() or input(question).strip() != options.stack:
+            print("nothing was deleted; without a terminal, say --yes (make purge YES=1)", file=sys.stderr)
+            return 1
+    _clear(checkout, options.stack)
+    return stack.purge(checkout, options.stack)
+
+
+def outputs(options: argparse.Namespace) -> int:
+    """Print what a stack offers and what was verified, as JSON."""
+    print(json.dumps(stack.outputs(_checkout(), options.stack), indent=2))
+    return 0
+
+
+def key(options: argparse.Namespace) -> int:
+    """Print the API key of a stack's endpoint."""
+    print(stack.api_key(_checkout(), options.stack))
+    return 0
+
+
+def init(options: argparse.Namespace) -> int:
+    """Create a stack's state and generate the secrets it lacks."""
+    stack.prepare(_checkout(), options.stack)
+    print(f"stack {options.stack} is ready: pulumi up -s {options.stack}")
+    return 0
+
+
+def prepare(_: argparse.Namespace) -> int:
+    """Fetch and build what local nodes are made of, into the cache."""
+    # Where the user's environment forbids bytecode, each of the processes of an `up` would compile all of this anew.
+    compileall.compile_dir(Path(nodestack.__file__).parent, quiet=1)
+    supplies.prepare()
+    return 0
+
+
+def _clear(checkout: Checkout, name: str) -> None:
+    for line in (*recovery.recover(checkout, name), *strays.remove(checkout, name)):
+        print(f"recovered: {line}")
+
+
+def _checkout() -> Checkout:
+    return find(Path.cwd())
+
+
+def _unasked(options: argparse.Namespace) -> bool:
+    return bool(options.yes or options.stack == "local" or not sys.stdin.isatty())

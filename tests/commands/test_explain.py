@@ -1,0 +1,78 @@
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from nodestack.catalog import load
+from nodestack.settings import Settings
+from nodestack.settings.parsing import SECRETS, validate
+from nodestack.settings.reference import Setting, reference
+
+
+def explain(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nodestack.cli", "config", "explain", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_setting_of_every_section_is_explained_with_words_and_an_example() -> None:
+    settings = reference()
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            for key in section.model_fields:
+                assert any(f"{s.key}.".startswith(f"{name}.{key}.") for s in settings), f"{name}.{key}"
+        else:
+            assert any(setting.key == name for setting in settings), name
+    assert all(setting.meaning and setting.example for setting in settings)
+
+
+def test_examples_are_settings_that_the_parser_takes() -> None:
+    values: dict[str, dict[str, object]] = {}
+    for setting in reference():
+        if setting.key in SECRETS:
+            assert setting.example == f"pulumi config set --secret nodestack:{setting.key}"
+            values[setting.key] = "0123456789abcdef"  # type: ignore[assignment]
+            continue
+        flag, text = shlex.split(setting.example)
+        key, _, value = text.partition("=")
+        assert (flag, key[: len(setting.key)]) == ("--set", setting.key)
+        place = values
+        *sections, last = key.split(".")
+        for section in sections:
+            place = place.setdefault(section, {})  # type: ignore[assignment]
+        place[last] = yaml.safe_load(value)
+    del values["workload"]["trace_lengths_file"]
+    checked = validate(Settings, values, load(), Path(), "examples")
+    assert checked.serving.max_model_len == 65536
+
+
+def test_one_setting_is_told_with_type_choices_and_default() -> None:
+    told = explain("node.purpose").stdout
+    assert told.startswith("node.purpose  production | development; default production\n")
+    assert "refuses what is merely possible" in told
+
+
+def test_a_section_is_told_alone() -> None:
+    keys = re.findall(r"^(\w+)\.", explain("workload").stdout, flags=re.M)
+    assert set(keys) == {"workload"}
+
+
+def test_json_has_the_same_settings() -> None:
+    found = [Setting.model_validate(entry) for entry in json.loads(explain("serving", "--json").stdout)]
+    assert found == [setting for setting in reference() if setting.key.startswith("serving.")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"), [("serving.max_model_length", "serving.max_model_len"), ("servin", "serving")]
+)
+def test_an_unknown_key_is_answered_with_the_closest(asked: str, meant: str) -> None:
+    answer = explain(asked)
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert f"did you mean {meant}?" in answer.stderr
