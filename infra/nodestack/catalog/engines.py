@@ -81,6 +81,22 @@ class OptionRule(Entry):
     source: str
 
 
+class StepsInFlight(Entry):
+    """Steps whose tokens a sliding layer's cache is reserved for at once.
+
+    Attributes:
+        of_each_stage: Whether every pipeline stage has one of its own.
+        asynchronous: One more, scheduled while the last one computes, by what the engine computes on.
+    """
+
+    of_each_stage: bool
+    asynchronous: dict[Device, int]
+
+    def of(self, pipeline: int, device: Device) -> int:
+        """Return the steps for this many pipeline stages."""
+        return (pipeline if self.of_each_stage else 1) + self.asynchronous[device]
+
+
 class JustInTime(Fact):
     """What the engine compiles its kernels with once requests come.
 
@@ -117,6 +133,7 @@ class Engine(Fact):
     minimum_driver: str
     overhead_gib: float
     block_tokens: BlockTokens
+    steps_in_flight: StepsInFlight
     gpu_memory_utilization: float
     batch_defaults: tuple[BatchDefault, ...]
     smoke_kinds: tuple[SmokeKind, ...]
