@@ -3,7 +3,6 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -52,27 +51,17 @@ class Ranks(Protocol):
         """Whether GPUs hold whole experts."""
 
 
-@dataclass(frozen=True)
-class EngineNumbers:
-    """What was planned, as the engine is told.
-
-    Attributes:
-        max_model_len: Longest sequence in tokens.
-        max_num_seqs: Sequences in flight; always said, because the engine's own default follows the GPU's memory.
-        max_num_batched_tokens: Tokens of a step.
-        kv_cache_dtype: Format of the KV cache, `auto` or `fp8`.
-        gpu_memory_utilization: Fraction of visible memory the engine may take; means nothing on a CPU.
-    """
-
-    max_model_len: int
-    max_num_seqs: int
-    max_num_batched_tokens: int
-    kv_cache_dtype: str
-    gpu_memory_utilization: float
-
-
-def engine_options(
-    model: Model, numbers: EngineNumbers, parallel: Ranks, runs_on: Device, extra: Mapping[str, JsonValue]
+def engine_options(  # noqa: PLR0913 - each by name
+    model: Model,
+    *,
+    max_model_len: int,
+    max_num_seqs: int,
+    max_num_batched_tokens: int,
+    kv_cache_dtype: str,
+    gpu_memory_utilization: float,
+    extra: Mapping[str, JsonValue],
+    parallel: Ranks,
+    runs_on: Device,
 ) -> dict[str, JsonValue]:
     """Return the engine's options by name without dashes, a denial as false.
 
@@ -80,18 +69,22 @@ def engine_options(
 
     Args:
         model: Names the parsers of reasoning and tool calls.
-        numbers: As planned.
+        max_model_len: Longest sequence in tokens.
+        max_num_seqs: Sequences in flight; always said, because the engine's own default follows the GPU's memory.
+        max_num_batched_tokens: Tokens of a step.
+        kv_cache_dtype: Format of the KV cache, `auto` or `fp8`.
+        gpu_memory_utilization: Fraction of visible memory the engine may take; means nothing on a CPU.
+        extra: A profile's or a stack's own options, checked; they win.
         parallel: Ranks, as planned.
         runs_on: The CPU engine has no compiled graphs worth their start-up time.
-        extra: The stack's own options, checked; they win.
     """
     options: dict[str, JsonValue] = {
         "dtype": "bfloat16",
         "tensor-parallel-size": parallel.tensor,
-        "max-model-len": numbers.max_model_len,
-        "max-num-seqs": numbers.max_num_seqs,
-        "max-num-batched-tokens": numbers.max_num_batched_tokens,
-        "kv-cache-dtype": numbers.kv_cache_dtype,
+        "max-model-len": max_model_len,
+        "max-num-seqs": max_num_seqs,
+        "max-num-batched-tokens": max_num_batched_tokens,
+        "kv-cache-dtype": kv_cache_dtype,
         "kv-cache-metrics": True,
     }
     if parallel.pipeline > 1:
@@ -99,7 +92,7 @@ def engine_options(
     if parallel.expert:
         options["enable-expert-parallel"] = True
     if runs_on == "gpu":
-        options["gpu-memory-utilization"] = numbers.gpu_memory_utilization
+        options["gpu-memory-utilization"] = gpu_memory_utilization
     else:
         options["enforce-eager"] = True
     if model.reasoning_parser:
