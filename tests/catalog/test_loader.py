@@ -1,9 +1,13 @@
+import contextlib
 import doctest
 import re
 import time
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nodestack.catalog import catalog as catalog_module
 from nodestack.catalog import load, loader, names
@@ -110,6 +114,13 @@ def test_every_problem_of_a_file_is_told_by_file_key_value_and_what_is_allowed(o
         ("models: [a]", "own.yaml: models is ['a'], it must be a mapping of entries by name"),
         ("- a", "own.yaml: holds no mapping, allowed are the keys models, gpus, shapes, prices, apis"),
         ("a: [", "own.yaml: is no YAML: "),
+        ("models: {x: {like: trinity-large-thinking}}", "own.yaml: models.x.formats is missing"),
+        ("models: {x: here}", "own.yaml: models.x is 'here': input should be a valid dictionary"),
+        ("models: {x: {like: [y]}}", "own.yaml: models.x.like is ['y'], known are: deepseek-r2, "),
+        (
+            "prices: {x: {free_because: ours}}",
+            "own.yaml: prices.x is the price of no shape, known are: 16x-h100-sxm5, ",
+        ),
         ("models: {x: {like: y}}", "own.yaml: models.x.like is 'y', known are: deepseek-r2, "),
         ("models: {x: {like: x, formats: {}}}", "own.yaml: models.x.like is 'x', known are: deepseek-r2, "),
         (
@@ -120,6 +131,22 @@ def test_every_problem_of_a_file_is_told_by_file_key_value_and_what_is_allowed(o
 )
 def test_a_file_that_is_no_catalogue_is_refused(own: Path, text: str, told: str) -> None:
     assert told in refusal(own, text)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+KEYS = st.sampled_from(["models", "shapes", "like", "formats", "architecture", "8x-h100-sxm5", "gpu", "usd"]) | SCALARS
+ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=8)
+SECTIONS = st.dictionaries(
+    st.sampled_from(["models", "gpus", "shapes", "prices", "apis"]), st.dictionaries(st.text(max_size=5), ANYTHING)
+)
+
+
+@given(content=SECTIONS | ANYTHING)
+def test_no_file_whatever_crashes_the_loader(tmp_path_factory: pytest.TempPathFactory, content: object) -> None:
+    path = tmp_path_factory.getbasetemp() / "anything.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with contextlib.suppress(CatalogError):
+        assert load(path).models
 
 
 def test_a_file_that_cannot_be_read_is_refused_beside_the_others(own: Path, tmp_path: Path) -> None:

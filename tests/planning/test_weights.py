@@ -81,11 +81,23 @@ def test_a_format_without_bytes_by_part_is_spread_evenly() -> None:
     assert rank.total == pytest.approx(403.8e9 / 4, rel=2e-3)
 
 
+def test_parts_are_scaled_to_the_published_size_but_for_the_router_that_the_engine_holds_its_own_way() -> None:
+    published = MODEL.formats["fp8-block"].size_bytes
+    assert published
+    (larger,) = of_ranks(
+        "x", TRINITY, MODEL.formats["fp8-block"].model_copy(update={"size_bytes": 2 * published}), Parallel(1)
+    )
+    (told,) = rank_weights("fp8-block", Parallel(1))
+    assert larger.experts == pytest.approx(2 * told.experts)
+    assert larger.router == told.router
+
+
 def test_a_tied_embedding_is_held_once_unless_stages_need_it_twice() -> None:
     tied = dataclasses.replace(TRINITY, tied_embeddings=True)
     form = MODEL.formats["bf16"].model_copy(update={"size_bytes": None})
     one = of_ranks("x", tied, form, Parallel(1))[0].embeddings
-    assert [rank.embeddings for rank in of_ranks("x", tied, form, Parallel(1, 2))] == [one, one]
+    assert [rank.embeddings for rank in of_ranks("x", tied, form, Parallel(1, 3))] == [one, 0, one]
+    assert of_ranks("x", TRINITY, form, Parallel(1))[0].embeddings == 2 * one
 
 
 def test_a_format_of_unknown_size_is_refused_by_the_missing_fields() -> None:

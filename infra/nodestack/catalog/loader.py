@@ -100,47 +100,51 @@ def _read(path: Path) -> Any:
 
 
 def _checked(raw: Raw, origins: Origins, overridden: tuple[str, ...]) -> Catalog:
-    problems = list(_inherit(raw["models"], origins))
+    problems = [*_inherit(raw["models"], origins), *_dangling(raw, origins)]
     try:
         catalog = Catalog(overridden=overridden, **raw)
     except ValidationError as error:
         problems += [explain(problem, origins) for problem in error.errors(include_url=False)]
     if problems:
         raise CatalogError("\n  ".join(dict.fromkeys(problems)))
-    if lost := list(_dangling(catalog, origins)):
-        raise CatalogError("\n  ".join(lost))
     return catalog
 
 
 def _inherit(models: Raw, origins: Origins) -> Iterator[str]:
-    """Fill in what models take from others by `like`; what is wrong with that is yielded."""
+    """Fill in what models take from others by `like`; those that cannot are dropped, and why is yielded."""
+    merged: Raw = {}
     for name in models:
-        chain, place = [name], models[name]
-        merged = place
-        while isinstance(place, dict) and "like" in place:
+        chain, merged[name] = [name], models[name]
+        while isinstance(place := models[chain[-1]], dict) and "like" in place:
             other = place["like"]
-            if other in chain or other not in models:
-                known = [model for model in models if model not in chain]
-                at = f"{origin(origins, ('models', chain[-1]))}: models.{chain[-1]}.like is {other!r}"
-                yield f"{at}, known are: {suggestion(str(other), known)}"
+            if not isinstance(other, str) or other in chain or other not in models:
+                known = suggestion(str(other), [model for model in models if model not in chain])
+                file = origin(origins, ("models", chain[-1]))
+                yield f"{file}: models.{chain[-1]}.like is {other!r}, known are: {known}"
+                del merged[name]
                 break
             chain.append(other)
-            place = models[other]
-            if isinstance(place, dict):
-                merged = {key: value for key, value in place.items() if key != "formats"} | merged
-        if isinstance(merged, dict):
-            # Others may still refer to this one, so that its own `like` stays until all are merged.
-            models[name] = merged
-    for model in models.values():
-        if isinstance(model, dict):
-            model.pop("like", None)
+            if isinstance(models[other], dict):
+                shared = {key: value for key, value in models[other].items() if key != "formats"}
+                merged[name] = shared | merged[name]
+    models.clear()
+    for name, model in merged.items():
+        models[name] = (
+            {key: value for key, value in model.items() if key != "like"} if isinstance(model, dict) else model
+        )
 
 
-def _dangling(catalog: Catalog, origins: Origins) -> Iterator[str]:
-    for name, shape in catalog.nodes.shapes.items():
-        if shape.gpu not in catalog.nodes.gpus:
-            known = suggestion(shape.gpu, catalog.nodes.gpus)
-            yield f"{origin(origins, ('shapes', name))}: shapes.{name}.gpu is {shape.gpu!r}, known are: {known}"
+def _dangling(raw: Raw, origins: Origins) -> Iterator[str]:
+    gpus, shapes = raw["nodes"]["gpus"], raw["nodes"]["shapes"]
+    for name, shape in shapes.items():
+        gpu = shape.get("gpu") if isinstance(shape, dict) else None
+        if isinstance(gpu, str) and gpu not in gpus:
+            file = origin(origins, ("shapes", name))
+            yield f"{file}: shapes.{name}.gpu is {gpu!r}, known are: {suggestion(gpu, gpus)}"
+    for name in raw["prices"]["nodes"]:
+        if name not in shapes:
+            file = origin(origins, ("prices", name))
+            yield f"{file}: prices.{name} is the price of no shape, known are: {suggestion(name, shapes)}"
 
 
 def _place(raw: Raw, keys: tuple[str, ...]) -> Raw:
