@@ -1,7 +1,7 @@
 import pytest
 
 from nodestack.catalog import load
-from nodestack.planning.host import disk_need_bytes, memory_need
+from nodestack.planning.host import disk_need_bytes, memory_need, memory_refusals
 from nodestack.planning.weights import checkpoint_bytes
 from tests.planning.placements import CATALOG, MODEL, TRINITY
 
@@ -46,3 +46,14 @@ def test_loading_needs_memory_by_rank_and_fetching_fast_needs_its_own() -> None:
 def test_on_a_cpu_the_weights_stay_in_memory() -> None:
     need = memory_need(10 * GB, 1, "cpu", RULES.host_memory, fast_fetch=False)
     assert need.need_bytes == need.prefetch_bytes == 15 * GB
+
+
+def test_a_machine_with_too_little_memory_is_refused_where_its_memory_is_known() -> None:
+    need = memory_need(404 * GB, 8, "gpu", RULES.host_memory, fast_fetch=False)
+    shape = CATALOG.shape("8x-h100-sxm5")
+    small, large = (shape.model_copy(update={"memory_gib": gib}) for gib in (64, 68))
+    assert memory_refusals("small", small, need) == [
+        "small has 64 GiB of memory a machine, fetching and loading the weights need 67.1 GiB"
+    ]
+    assert memory_refusals("large", large, need) == []
+    assert memory_refusals("unknown", shape.model_copy(update={"memory_gib": None}), need) == []

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from nodestack.catalog.models import Format
+from nodestack.catalog.nodes import Shape
 from nodestack.catalog.rules import Device, DiskRule, HostMemoryRule
+
+GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -51,3 +54,11 @@ def memory_need(
     base = rule.base_bytes.of(device)
     need = base + max(engine, rule.fetch_bytes if fast_fetch else 0)
     return HostMemory(need, base + engine + (checkpoint_bytes if device == "gpu" else 0))
+
+
+def memory_refusals(shape_name: str, shape: Shape, memory: HostMemory) -> list[str]:
+    """Return why a machine's memory is too small; nothing when it is enough or the catalogue does not know it."""
+    if shape.memory_gib is None or shape.memory_gib * GIB >= memory.need_bytes:
+        return []
+    has = f"{shape_name} has {shape.memory_gib} GiB of memory a machine"
+    return [f"{has}, fetching and loading the weights need {memory.need_bytes / GIB:.1f} GiB"]
