@@ -109,8 +109,8 @@ def _judge(found: dict[Setting, Logged], version: str, record: Path | None, cons
     tokens_off = max(compared.tokens_off for compared in all_compared.values())
     healthy = sum(logged.healthy for logged in found.values())
     console.print(
-        f"vLLM {version} on this CPU: {good} of {len(found)} settings as planned, largest difference {tokens_off} tokens; "
-        f"{healthy} of the servers answered /health"
+        f"vLLM {version} on this CPU: {good} of {len(found)} settings as planned, largest difference "
+        f"{tokens_off} tokens; {healthy} of the servers answered /health"
     )
     if record:
         Known.write(record, {"settings": len(found), "as planned": good, "largest difference in tokens": tokens_off})
