@@ -57,12 +57,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console(width=120, highlight=False)
     root = find(Path.cwd()).root
+    starts = root / ".nodestack" / "qualify" / "kv_cache_on_cpu.json"
+    if options.record and options.record.resolve() == starts.resolve():
+        parser.error(f"--record {options.record} is where starts are kept: name another file")
     try:
         engine = interpreter(root, options.engine)
     except Failure as error:
         console.print(str(error))
         return 1
-    known = Known(root / ".nodestack" / "qualify" / "kv_cache_on_cpu.json", engine)
+    known = Known(starts, engine)
     left = [setting for setting in SETTINGS if known.get(setting) is None]
     console.print(known.estimate(len(left), len(SETTINGS)))
     for number, setting in enumerate(left, 1):

@@ -172,6 +172,11 @@ def test_the_stage_with_the_fewest_blocks_decides() -> None:
     assert capacity(cache, [20 * GIB, 30 * GIB], 65536, 8192) == even
 
 
+def test_sizes_for_other_stages_than_there_are_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"zip\(\) argument 2 is longer"):
+        capacity(trinity(tensor=8, pipeline=2), [20 * GIB], 65536, 8192)
+
+
 @pytest.mark.parametrize(
     ("layers", "pipeline", "expected"),
     [

@@ -134,6 +134,9 @@ def capacity(
         max_model_len: Sequence length in tokens.
         max_num_batched_tokens: Tokens a step computes; a sliding layer holds them beside its window.
         blocks: The option num-gpu-blocks-override: blocks that are allocated whatever the memory is.
+
+    Raises:
+        ValueError: The sizes are neither one nor as many as there are stages.
     """
     of_stages = _by_stage(cache, bytes_per_rank)
     found, size = min((size // each, size) for size, each in zip(of_stages, cache.block_bytes, strict=True) if each)
