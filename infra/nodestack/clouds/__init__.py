@@ -12,9 +12,17 @@ def open_account(account: Account) -> Cloud:
             from nodestack.clouds.local import LocalCloud  # noqa: PLC0415
 
             return LocalCloud(account)
+        case "verda":
+            from nodestack.clouds.verda import VerdaCloud  # noqa: PLC0415
+
+            return VerdaCloud(account)
         case "ssh":
             from nodestack.clouds.ssh import SshCloud  # noqa: PLC0415
 
             return SshCloud(account)
+        case "spheron":
+            from nodestack.clouds.spheron import SpheronCloud  # noqa: PLC0415
+
+            return SpheronCloud(account)
         case _:
             raise CloudError(f"this version makes nothing on {account.kind}: choose another cloud")

@@ -74,6 +74,8 @@ class Http:
             # A cloud does not move; a redirect would carry the key elsewhere.
             follow_redirects=False,
             trust_env=not base_url.startswith("http://"),
+            # A kept connection may be dead by the next request, and an order must not be lost to that.
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
 
     def request(

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from nodestack.clouds.offers import Offer
+from nodestack.clouds.offers import Market, Offer
 from nodestack.clouds.simulated.ledger import Ledger, Report, What
 from nodestack.clouds.simulated.machines import Machines, MemoryMachines, Order
 from nodestack.clouds.simulated.things import LIVING, Disk, Machine, Refused, Rules, State, Why
@@ -33,8 +33,11 @@ class World:
         balance_usd: float = 1000.0,
         rules: Rules | None = None,
     ) -> None:
+        market = list(market)
         self.market = [offer for offer, _ in market]
-        self.stock = {(offer.offer_id, offer.region, offer.market): count for offer, count in market}
+        self.stock: dict[tuple[str, str, Market], int] = {
+            (offer.offer_id, offer.region, offer.market): count for offer, count in market
+        }
         self.rules = rules or Rules()
         self.machines: dict[str, Machine] = {}
         self.disks: dict[str, Disk] = {}
