@@ -33,6 +33,8 @@ class SshCloud:
     installation does not. Machines cloned from one image with its host keys cannot be told apart.
     """
 
+    poll_s = 0.5
+
     def __init__(self, account: SshAccount) -> None:
         self._account = account
         self._forgotten: set[str] = set()

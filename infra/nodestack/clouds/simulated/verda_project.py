@@ -1,0 +1,247 @@
+"""What one project of a simulated Verda holds: instances with their OS volumes, volumes, keys, scripts, tokens."""
+
+import re
+import secrets
+from datetime import datetime
+
+from nodestack.clouds.offers import Offer
+from nodestack.clouds.simulated import verda_words as words
+from nodestack.clouds.simulated.machines import Order
+from nodestack.clouds.simulated.things import LIVING, Disk, Machine, Refused, State, Why
+from nodestack.clouds.simulated.world import World
+
+_IMAGES = ("ubuntu-24.04-cuda-12.8-open", "ubuntu-24.04")
+_HEREDOC = re.compile(r"cat >(\S+?)(?:\.new)? <<'END'\n(.*?)\nEND\n", re.DOTALL)
+
+
+def market() -> list[tuple[Offer, int]]:
+    """Return a market with the types of 4 and 8 GPUs: names as Verda spells them, prices made up."""
+    prices = {"8H100.80S.176V": ("H100", 8, 27.06), "4H100.80S.88V": ("H100", 4, 13.53)}
+    prices |= {"8H200.141S.176V": ("H200", 8, 31.92), "4H200.141S.176V": ("H200", 4, 15.96)}
+    return [
+        (
+            Offer(
+                offer_id=name,
+                provider="verda",
+                region=region,
+                gpu=gpu,
+                gpu_count=count,
+                interconnect="SXM5",
+                market=sold,
+                usd_per_hour=usd / 2 if sold == "spot" else usd,
+                images=_IMAGES,
+            ),
+            4,
+        )
+        for name, (gpu, count, usd) in prices.items()
+        for region in ("FIN-01", "FIN-02", "FIN-03", "ICE-01")
+        for sold in ("on_demand", "spot")
+    ]
+
+
+class Project:
+    """One project of the simulated Verda.
+
+    Args:
+        world: What it sells and holds.
+        client_id: The id that may sign in.
+        client_secret: Its secret.
+        token_s: Simulated seconds that a token is good for.
+        spot_word: The one spelling of the availability filter that is understood.
+        preempted_leave_the_list: Whether a preempted instance is gone at once, rather than discontinued.
+        currency: What prices and balance are in.
+    """
+
+    def __init__(  # noqa: PLR0913 - each by name
+        self,
+        world: World,
+        client_id: str,
+        client_secret: str,
+        *,
+        token_s: float = 3600,
+        spot_word: str = "is_spot",
+        preempted_leave_the_list: bool = False,
+        currency: str = "usd",
+    ) -> None:
+        self.world = world
+        self.credentials = (client_id, client_secret)
+        self.token_s, self.spot_word, self.currency = token_s, spot_word, currency
+        self.preempted_leave_the_list = preempted_leave_the_list
+        self.tokens: dict[str, datetime] = {}
+        self.keys: dict[str, tuple[str, str]] = {}
+        self.scripts: dict[str, tuple[str, str]] = {}
+        self.trash: set[str] = set()
+        self.acts: list[words.InstanceAct] = []
+        self._os_disks: dict[str, str] = {}
+        self._scripts_of: dict[str, str | None] = {}
+        self._policies: dict[str, str] = {}
+        self._removed: set[str] = set()
+
+    def shown(self, machine: Machine) -> bool:
+        """Return whether an instance is still told of."""
+        gone = machine.state is State.PREEMPTED and self.preempted_leave_the_list
+        return machine.machine_id not in self._removed and machine.state is not State.DELETED and not gone
+
+    def machine(self, machine_id: str) -> Machine:
+        """Return an instance that is still told of."""
+        found = self.world.machine(machine_id)
+        if not self.shown(found):
+            raise Refused(Why.NOT_FOUND)
+        return found
+
+    def disk(self, disk_id: str) -> Disk:
+        """Return a volume that is not in the trash."""
+        if disk_id in self.trash:
+            raise Refused(Why.NOT_FOUND)
+        return self.world.disk(disk_id)
+
+    def holder(self, disk: Disk) -> Machine | None:
+        """Return the instance that holds a volume."""
+        found = self.world.machines.get(disk.attached_to or "")
+        holds = found is not None and self.shown(found) and (found.state in LIVING or found.state is State.FAILED)
+        return found if holds else None
+
+    def has(self, offer: Offer) -> bool:
+        """Return whether any is left of what an offer sells."""
+        return self.world.stock.get((offer.offer_id, offer.region, offer.market), 0) > 0
+
+    def instance_json(self, machine: Machine) -> dict[str, object]:
+        """Return an instance as it is told of."""
+        disks = self.world.disks.values()
+        held = [disk.disk_id for disk in disks if self.holder(disk) is machine]
+        os_disk_id = self._os_disks.get(machine.machine_id, "")
+        return words.instance_json(machine, held, os_disk_id, self._scripts_of.get(machine.machine_id))
+
+    def volume_json(self, disk: Disk) -> dict[str, object]:
+        """Return a volume as it is told of."""
+        usd = disk.size_gib * self.world.rules.volume_usd_per_gib_hour
+        is_os = disk.disk_id in self._os_disks.values()
+        return words.volume_json(disk, self.holder(disk), is_os_volume=is_os, usd_per_hour=usd)
+
+    def order(self, wanted: words.WantedInstance) -> Machine:
+        """Sell an instance with its OS volume."""
+        with self.world.lock:
+            return self._order(wanted)
+
+    def act(self, machine_id: str, act: words.InstanceAct) -> None:
+        """Do something to an instance."""
+        with self.world.lock:
+            machine = self.machine(machine_id)
+            if act.action == "delete":
+                self._delete(machine, act.volume_ids or (), for_good=act.delete_permanently)
+            elif act.action == "shutdown":
+                self.world.stop(machine_id)
+            else:
+                machine.state = State.DEPLOYING
+
+    def act_on_volume(self, act: words.VolumeAct) -> None:
+        """Do something to a volume, whose instance must be shut down for that."""
+        with self.world.lock:
+            disk = self.disk(act.id)
+            holder = self.holder(disk)
+            running = holder is not None and holder.state is not State.STOPPED
+            require(not running, "the volume's instance must be shut down first")
+            if act.action == "attach":
+                machine = self.machine(act.instance_id or "")
+                near = disk.region == machine.order.offer.region
+                require(machine.state is State.STOPPED, "the instance must be shut down first")
+                require(holder is None and near, "the volume cannot be attached there")
+                self._attach(disk, machine)
+            elif act.action == "detach":
+                self.world.detach(disk.disk_id)
+            elif act.action == "resize":
+                self.world.grow_disk(disk.disk_id, act.size or 0)
+            elif act.action == "delete":
+                self.world.detach(disk.disk_id)
+                self._drop(disk, for_good=act.is_permanent)
+
+    def settle(self) -> None:
+        """Detach what lost instances held, and do with their OS volumes what their policy says."""
+        with self.world.lock:
+            self.world.settle()
+            for disk in list(self.world.disks.values()):
+                holder = self.world.machines.get(disk.attached_to or "")
+                if disk.attached_to is None or (holder is not None and holder.state in {*LIVING, State.FAILED}):
+                    continue
+                self.world.detach(disk.disk_id)
+                policy = self._policies.get(disk.disk_id, "keep_detached")
+                if policy != "keep_detached":
+                    self._drop(disk, for_good=policy == "delete_permanently")
+
+    def _order(self, wanted: words.WantedInstance) -> Machine:
+        offer = self._offer(wanted)
+        require(wanted.is_spot == (wanted.contract == "SPOT"), "is_spot and contract contradict each other")
+        policy = wanted.os_volume.on_spot_discontinue
+        require(wanted.is_spot or policy is None, "on_spot_discontinue is only for spot instances")
+        require(wanted.image in offer.images, f"image {wanted.image} is not supported by {offer.offer_id}")
+        require(bool(wanted.ssh_key_ids) and all(one in self.keys for one in wanted.ssh_key_ids), "no such SSH key")
+        script = wanted.startup_script_id
+        require(script is None or script in self.scripts, "no such startup script")
+        for disk in map(self.disk, wanted.existing_volumes):
+            require(self.holder(disk) is None, f"volume {disk.disk_id} is not detached")
+            require(disk.region == offer.region, f"volume {disk.disk_id} is in another location")
+        machine = self.world.order(
+            Order(
+                name=wanted.hostname,
+                offer=offer,
+                image=wanted.image,
+                ssh_public_key=self.keys[wanted.ssh_key_ids[0]][1],
+                files=dict(_HEREDOC.findall(self.scripts[script][1])) if script else {},
+                disk_ids=wanted.existing_volumes,
+            ),
+            unique_names=False,
+        )
+        boot = self._make_os_disk(wanted.os_volume, offer.region)
+        self._os_disks[machine.machine_id] = boot.disk_id
+        self._scripts_of[machine.machine_id] = script
+        self._policies[boot.disk_id] = policy or "keep_detached"
+        for disk in [boot, *map(self.world.disk, wanted.existing_volumes)]:
+            if disk.attached_to != machine.machine_id:
+                self._attach(disk, machine)
+        return machine
+
+    def _attach(self, disk: Disk, machine: Machine) -> None:
+        disk.attached_to = machine.machine_id
+        self.world.ledger.write(self.world.now(), "volume_attached", disk.disk_id, disk.name)
+
+    def _delete(self, machine: Machine, volume_ids: tuple[str, ...], *, for_good: bool) -> None:
+        held = [disk for disk in self.world.disks.values() if disk.attached_to == machine.machine_id]
+        require(set(volume_ids) <= {disk.disk_id for disk in held}, "a volume is not the instance's")
+        if machine.state in LIVING:
+            self.world.delete(machine.machine_id)
+        self._removed.add(machine.machine_id)
+        for disk in held:
+            self.world.detach(disk.disk_id)
+            if disk.disk_id in volume_ids:
+                self._drop(disk, for_good=for_good)
+
+    def _drop(self, disk: Disk, *, for_good: bool) -> None:
+        if not for_good:
+            self.trash.add(disk.disk_id)
+        elif disk.disk_id in self._os_disks.values():
+            del self.world.disks[disk.disk_id]
+            self.world.ledger.write(self.world.now(), "volume_deleted", disk.disk_id, disk.name)
+        else:
+            self.world.delete_disk(disk.disk_id)
+
+    def _make_os_disk(self, wanted: words.WantedOsVolume, region: str) -> Disk:
+        # Nothing stands behind it: a machine of this host brings its own.
+        disk_id = secrets.token_hex(12)
+        disk = Disk(disk_id, disk_id, wanted.name, wanted.size, "verda", region, self.world.now())
+        self.world.disks[disk_id] = disk
+        self.world.ledger.write(self.world.now(), "volume_made", disk_id, disk.name)
+        return disk
+
+    def _offer(self, wanted: words.WantedInstance) -> Offer:
+        sold = "spot" if wanted.is_spot else "on_demand"
+        key = (wanted.instance_type, wanted.location_code, sold)
+        for offer in self.world.market:
+            if (offer.offer_id, offer.region, offer.market) == key:
+                return offer
+        raise Refused(Why.INVALID, f"invalid instance type {wanted.instance_type!r} or location")
+
+
+def require(holds: bool, otherwise: str) -> None:
+    """Refuse as invalid, saying why, what does not hold."""
+    if not holds:
+        raise Refused(Why.INVALID, otherwise)
