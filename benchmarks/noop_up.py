@@ -9,23 +9,17 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.empty_project import empty_project, seconds_of
+
 from nodestack.automation.checkout import find
-from nodestack.automation.engine import environment, pulumi_binary
+from nodestack.automation.engine import pulumi_binary
 
 LIMIT = 2.5
-EMPTY = """name: empty
-runtime:
-  name: python
-  options:
-    virtualenv: {virtualenv}
-"""
 
 
 def main() -> int:
@@ -37,15 +31,15 @@ def main() -> int:
     runs = options.runs
     root = find(Path.cwd()).root
     with tempfile.TemporaryDirectory() as scratch:
-        empty, environ = _empty_project(Path(scratch), root)
+        empty, environ = empty_project(Path(scratch), root)
         engine = [str(pulumi_binary(root)), "up", "--yes", "--stack", "floor"]
-        _seconds(engine, empty, environ)
-        _seconds(["make", "up"], root, dict(os.environ))
+        seconds_of(engine, empty, environ)
+        seconds_of(["make", "up"], root, dict(os.environ))
         floors, bare, ours = [], [], []
         for _ in range(runs):
-            floors.append(_seconds(engine, empty, environ))
-            bare.append(_seconds([*engine, "--skip-preview"], empty, environ))
-            ours.append(_seconds(["make", "up"], root, dict(os.environ)))
+            floors.append(seconds_of(engine, empty, environ))
+            bare.append(seconds_of([*engine, "--skip-preview"], empty, environ))
+            ours.append(seconds_of(["make", "up"], root, dict(os.environ)))
     floor, mine = statistics.median(floors), statistics.median(ours)
     print(f"empty pulumi up: {_shown(floors)} s (without preview {_shown(bare)} s)")
     print(f"make up with nothing to do, a fresh completion included: {_shown(ours)} s")
@@ -54,27 +48,6 @@ def main() -> int:
         options.record.parent.mkdir(parents=True, exist_ok=True)
         options.record.write_text(json.dumps({"no-op up to empty up": round(mine / floor, 2)}), encoding="utf-8")
     return int(mine / floor > LIMIT)
-
-
-def _empty_project(scratch: Path, root: Path) -> tuple[Path, dict[str, str]]:
-    """Make a project whose program is empty, with a stack and a backend of its own."""
-    project = scratch / "empty"
-    (scratch / "backend").mkdir()
-    project.mkdir()
-    (project / "Pulumi.yaml").write_text(EMPTY.format(virtualenv=root / ".venv"), encoding="utf-8")
-    (project / "__main__.py").write_text("", encoding="utf-8")
-    inherited = {name: value for name, value in environment(root).items() if name != "PULUMI_CONFIG_PASSPHRASE_FILE"}
-    environ = inherited | {"PULUMI_BACKEND_URL": f"file://{scratch / 'backend'}", "PULUMI_CONFIG_PASSPHRASE": "none"}
-    subprocess.run(
-        [str(pulumi_binary(root)), "stack", "init", "floor"], cwd=project, env=environ, check=True, capture_output=True
-    )
-    return project, environ
-
-
-def _seconds(command: Sequence[str], directory: Path, environ: dict[str, str]) -> float:
-    started = time.monotonic()
-    subprocess.run(command, cwd=directory, env=environ, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-    return time.monotonic() - started
 
 
 def _shown(seconds: Sequence[float]) -> str:

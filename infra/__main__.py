@@ -16,7 +16,8 @@ from nodestack.components.serving import Serving, ServingArgs
 from nodestack.components.weights_volume import WeightsVolume, WeightsVolumeArgs
 from nodestack.errors import NodestackError
 from nodestack.planning.document import node_document
-from nodestack.planning.plan import make_plan
+from nodestack.planning.plan import make_plan, require
+from nodestack.rendering.brief import brief
 from nodestack.settings import parse
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -26,13 +27,15 @@ SAID = 32
 
 def main() -> None:
     """Declare volume, node and configuration; raises NodestackError before anything is declared."""
-    settings = parse(json.loads(os.environ["PULUMI_CONFIG"]))
     catalog = load()
-    plan = make_plan(settings, catalog)
+    settings = parse(json.loads(os.environ["PULUMI_CONFIG"]), catalog, PROJECT)
+    plan = require(make_plan(settings.request, catalog))
+    if pulumi.runtime.is_dry_run():
+        pulumi.log.info(brief(plan))
 
     project, stack = pulumi.get_project(), pulumi.get_stack()
     account = naming.account(settings.cloud, PROJECT)
-    if not require_pin(account, settings.model.hub, plan.repository, plan.commit, settings.hub_token):
+    if not require_pin(account, settings.model.hub, plan.repository, plan.pin, settings.hub_token):
         pulumi.log.warn(f"{settings.model.hub} could not be asked for {plan.repository} from here; the node will ask")
     ssh_private_key = pulumi.Output.secret(settings.ssh_private_key.get_secret_value())
 

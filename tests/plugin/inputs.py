@@ -18,7 +18,7 @@ API_KEY = "sk-never-to-be-seen-0123456789"
 
 def _document() -> dict[str, Any]:
     settings, catalog = parse(config()), load()
-    return node_document(settings, make_plan(settings, catalog), catalog)
+    return node_document(settings, make_plan(settings.request, catalog), catalog)
 
 
 DOCUMENT = _document()

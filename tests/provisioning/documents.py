@@ -18,4 +18,4 @@ def node_document(**changes: object) -> NodeDocument:
         "weights_token_file": "",
         "vllm_api_key_file": "",
     }
-    return NodeDocument(**(plan_document(settings, make_plan(settings, catalog), catalog) | machine | changes))
+    return NodeDocument(**(plan_document(settings, make_plan(settings.request, catalog), catalog) | machine | changes))

@@ -1,11 +1,14 @@
 """The stack's outputs: stable names, each documented in docs/outputs.md."""
 
+from typing import Any
+
 import pulumi
 
 from nodestack.components.gpu_node import GpuNode
 from nodestack.components.serving import Serving
 from nodestack.components.weights_volume import WeightsVolume
-from nodestack.planning.plan import PORT, Plan
+from nodestack.planning.plan import PORT
+from nodestack.planning.result import Plan
 from nodestack.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -36,6 +39,7 @@ def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode,
         "fabric": proved.fabric,
         "smoke": proved.smoke,
         "volume": volume.summary,
+        "capacity": capacity(plan),
         "cost": plan.cost.model_dump(mode="json"),
         "phases": proved.phases,
         "next_steps": pulumi.Output.all(machine.address, machine.sshPort, machine.sshUser, endpoint).apply(
@@ -44,6 +48,20 @@ def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode,
     }
     for name, value in outputs.items():
         pulumi.export(name, value)
+
+
+def capacity(plan: Plan) -> dict[str, Any]:
+    """Return what the endpoint holds, as planned; the cache's numbers are None where nothing says how large it is."""
+    level = plan.service_level
+    return {
+        "profile": level.profile,
+        "max_model_len": level.max_model_len.value,
+        "max_num_seqs": level.max_num_seqs.value,
+        "max_num_batched_tokens": level.max_num_batched_tokens.value,
+        "kv_cache_tokens": plan.kv.tokens if plan.kv else None,
+        "kv_cache_concurrency": plan.kv.concurrency if plan.kv else None,
+        "warnings": list(plan.warnings),
+    }
 
 
 def _next_steps(address: str, port: int, user: str, endpoint: str, *, tunnelled: bool) -> list[str]:

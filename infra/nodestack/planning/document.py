@@ -3,7 +3,9 @@
 from typing import Any
 
 from nodestack.catalog import Catalog
-from nodestack.planning.plan import PORT, Plan
+from nodestack.planning.options import config_file
+from nodestack.planning.plan import PORT
+from nodestack.planning.result import Plan
 from nodestack.settings import Settings
 
 MOUNT_POINT = "/srv/nodestack"
@@ -38,12 +40,12 @@ def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str,
         "storage_mount_point": MOUNT_POINT,
         "weights_endpoint": settings.model.hub,
         "weights_repository": plan.repository,
-        "weights_commit": plan.commit,
+        "weights_commit": plan.pin,
         "weights_high_performance": settings.model.allow_high_performance_fetch,
         "vllm_version": settings.engine.version,
         "vllm_build": settings.engine.build,
         "vllm_find_links": settings.engine.wheels,
-        "vllm_options": plan.options,
+        "vllm_options": config_file(plan.options),
         "vllm_environment": settings.engine.environment,
         "vllm_served_model_name": plan.served_model_name,
         "vllm_host": settings.serving.listen_address,

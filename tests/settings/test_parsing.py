@@ -2,9 +2,9 @@ import doctest
 
 import pytest
 
-from nodestack import settings
+from nodestack.catalog import load
 from nodestack.errors import SettingsError
-from nodestack.settings import parse
+from nodestack.settings import parse, parsing
 from tests.stacks import config
 
 
@@ -13,7 +13,7 @@ def test_the_local_template_is_valid() -> None:
 
 
 def test_the_docstring_example_holds() -> None:
-    failures, tried = doctest.testmod(settings)
+    failures, tried = doctest.testmod(parsing)
     assert tried and not failures
 
 
@@ -65,6 +65,24 @@ def test_settings_are_frozen_and_secrets_do_not_print() -> None:
         settings_.volume = settings_.volume
 
 
-def test_an_fp8_cache_on_the_cpu_build_is_refused_with_the_way_out() -> None:
-    with pytest.raises(SettingsError, match=r"serving.kv_cache_dtype is 'fp8', .* set 'auto'"):
-        parse(config(serving={"kv_cache_dtype": "fp8"}))
+def test_wrong_values_and_unknown_names_come_in_one_message() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        parse(
+            config(
+                model={"name": "trinity"},
+                node={"shape": "9x-h100"},
+                engine={"version": "1.0"},
+                cost={"utilisation": 2},
+                workload={"trace_lengths_file": "no-such-file"},
+            ),
+            load(),
+        )
+    text = str(refusal.value)
+    assert text.startswith("the stack's settings are wrong in 5 places:")
+    for part in ("cost.utilisation is 2", "no-such-file", "model.name is 'trinity'", "9x-h100", "version is '1.0'"):
+        assert part in text
+
+
+def test_two_sources_of_the_workloads_length_contradict_each_other() -> None:
+    with pytest.raises(SettingsError, match="both trace_length_p95 and trace_lengths_file"):
+        parse(config(workload={"trace_lengths_file": "x", "trace_length_p95": 5}))

@@ -1,0 +1,42 @@
+"""Service levels: what each trades for what, as numbers that arithmetic can use."""
+
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from nodestack.catalog.entry import Entry, Fact, Positive
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class ProfileEntry(Fact):
+    """One service level.
+
+    Attributes:
+        intent: What it is for, in a few words.
+        max_model_len: Longest sequence in tokens where the workload does not say.
+        sequences_kept: Share of the sequences held at the smallest step that a larger step must still hold.
+        length_in_flight: How much of their full length sequences are counted with while in flight.
+        max_num_seqs: Sequences in flight at most, whatever the cache could hold.
+        options: Engine options that it adds.
+    """
+
+    intent: str
+    max_model_len: Positive
+    sequences_kept: Fraction
+    length_in_flight: Fraction
+    max_num_seqs: Positive
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Profiles(Entry):
+    """All service levels, and the steps that they choose from.
+
+    Attributes:
+        length_multiple: Lengths taken from a workload are rounded up to a multiple of this, in tokens.
+        batched_tokens: Step sizes in tokens that are weighed, smallest first.
+    """
+
+    length_multiple: Positive
+    batched_tokens: tuple[Positive, ...]
+    profiles: dict[str, ProfileEntry]

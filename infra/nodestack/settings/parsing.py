@@ -1,0 +1,137 @@
+"""From a stack's configuration to its settings, or one message that names everything wrong with it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from nodestack.catalog import Catalog
+from nodestack.errors import SettingsError
+from nodestack.settings import traces
+from nodestack.settings.sections import Section, Settings
+
+NAMESPACE = "nodestack"
+SECRETS = frozenset({"api_key", "ssh_private_key", "hub_token"})
+S = TypeVar("S", bound=Section)
+
+
+def parse(config: Mapping[str, str], catalog: Catalog | None = None, directory: Path | None = None) -> Settings:
+    """Return the settings of a stack.
+
+    Args:
+        config: The engine's configuration: keys like `nodestack:model`, values as strings, objects as JSON.
+        catalog: Where names must be known; left out, names are not looked at.
+        directory: Where files that the settings name are relative to; the current one when left out.
+
+    Raises:
+        SettingsError: One line for each problem, naming the key, what was found and what is allowed.
+
+    >>> parse({"nodestack:modle": "{}"})
+    Traceback (most recent call last):
+    ...
+    nodestack.errors.SettingsError: the stack's settings are wrong in 8 places:
+      nodestack:cloud is missing
+      nodestack:node is missing
+      nodestack:volume is missing
+      nodestack:model is missing
+      nodestack:engine is missing
+      nodestack:api_key is missing: `make init` generates it
+      nodestack:ssh_private_key is missing: `make init` generates it
+      nodestack:modle is no setting; did you mean nodestack:model?
+    """
+    prefix = f"{NAMESPACE}:"
+    values = {key.removeprefix(prefix): _decode(value) for key, value in config.items() if key.startswith(prefix)}
+    return validate(Settings, values, catalog, directory or Path(), "the stack's settings")
+
+
+def validate(kind: type[S], values: Mapping[str, Any], catalog: Catalog | None, directory: Path, what: str) -> S:
+    """Return checked settings of a kind.
+
+    Args:
+        kind: The section that holds all others.
+        values: By section; a file of trace lengths is read and its percentile takes its place.
+        catalog: Where names must be known, or None.
+        directory: Where files that the settings name are relative to.
+        what: What the values are, for the message.
+
+    Raises:
+        SettingsError: One line for each problem, unknown names and unreadable files included.
+    """
+    problems, resolved = traces.resolve(values, directory)
+    settings = None
+    try:
+        settings = kind.model_validate(resolved)
+    except ValidationError as error:
+        problems = [*(_explain(kind, problem) for problem in error.errors()), *problems]
+    if catalog is not None:
+        problems += _unknown_names(values, catalog)
+    if settings is None or problems:
+        count = "1 place" if len(problems) == 1 else f"{len(problems)} places"
+        raise SettingsError("\n  ".join([f"{what} are wrong in {count}:", *problems]))
+    return settings
+
+
+def _unknown_names(values: Mapping[str, Any], catalog: Catalog) -> list[str]:
+    def named(section: str, key: str) -> str | None:
+        found = values.get(section)
+        name = found.get(key) if isinstance(found, Mapping) else None
+        return name if isinstance(name, str) else None
+
+    return [
+        f"{NAMESPACE}:{problem}"
+        for problem in catalog.unknown(
+            model=named("model", "name"),
+            format=named("model", "format"),
+            shape=named("node", "shape"),
+            engine=named("engine", "version"),
+        )
+    ]
+
+
+def _decode(value: str) -> Any:
+    if value[:1] in "{[":
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    return value
+
+
+def _explain(kind: type[Section], problem: ErrorDetails) -> str:
+    path = [str(part) for part in problem["loc"]]
+    key = f"{NAMESPACE}:{'.'.join(path)}" if path else NAMESPACE
+    error, context = problem["type"], problem.get("ctx", {})
+    if error == "missing":
+        hint = ": `make init` generates it" if key.endswith(("api_key", "ssh_private_key")) else ""
+        return f"{key} is missing{hint}"
+    if error == "extra_forbidden":
+        return f"{key} is no setting{_suggest(kind, path)}"
+    if error == "value_error":
+        return f"{NAMESPACE}:{context['error']}"
+    if path == ["model", "commit"]:
+        found = str(problem["input"])
+        return f"{key} is {found!r}: a pin is 40 hex digits, branches, tags and short hashes are refused"
+    if path and path[0] in SECRETS:
+        return f"{key}: {problem['msg']}"
+    return f"{key} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _suggest(kind: type[Section], path: list[str]) -> str:
+    known = _keys(kind, path[:-1])
+    close = get_close_matches(path[-1], known, n=1)
+    if close:
+        return f"; did you mean {NAMESPACE}:{'.'.join([*path[:-1], close[0]])}?"
+    return f"; known here: {', '.join(known)}" if known else ""
+
+
+def _keys(kind: type[Section], path: Iterable[str]) -> list[str]:
+    section: Any = kind
+    for part in path:
+        section = section.model_fields[part].annotation
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+            return []
+    return list(section.model_fields)

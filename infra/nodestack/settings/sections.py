@@ -1,0 +1,208 @@
+"""What a stack may configure, section by section: frozen and documented."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
+
+from nodestack.planning.cost_terms import CostTerms
+
+Profile = Literal["ttft", "throughput", "reasoning", "tools"]
+Purpose = Literal["production", "development"]
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CloudSettings(Section):
+    """Who makes the machine.
+
+    Attributes:
+        kind: `local` makes systemd-nspawn machines on this host.
+        directory: Where the local cloud keeps nodes and disks, relative to the project.
+        hardware_profile: Recorded hardware that a local node's driver packages replay.
+    """
+
+    kind: Literal["local"]
+    directory: str = ".nodestack/local"
+    hardware_profile: str = "h100-sxm5-x8"
+
+
+class NodeChoice(Section):
+    """Which machine, and what for.
+
+    Attributes:
+        shape: A node shape of the catalogue.
+        purpose: `production` refuses what is merely possible, such as GPUs without NVLink; `development` warns.
+    """
+
+    shape: str
+    purpose: Purpose = "production"
+
+
+class NodeSettings(NodeChoice):
+    """The machine.
+
+    Attributes:
+        driver_repository: Apt repository of the driver packages.
+        driver_repository_key_url: Where that repository's armored signing key is fetched.
+        fabric_wait_s: Seconds the fabric may take to complete after boot.
+        ready_timeout_s: Seconds from creation until SSH and cloud-init are done.
+    """
+
+    driver_repository: str
+    driver_repository_key_url: str
+    fabric_wait_s: Annotated[int, Field(ge=0, le=3600)] = 300
+    ready_timeout_s: Annotated[int, Field(gt=0, le=7200)] = 1800
+
+
+class VolumeSettings(Section):
+    """The disk that keeps the weights.
+
+    Attributes:
+        size_gib: Size in GiB; may grow, never shrink.
+    """
+
+    size_gib: Annotated[int, Field(gt=0, le=64_000)]
+
+
+class ModelSettings(Section):
+    """What is served.
+
+    Attributes:
+        name: A model of the catalogue.
+        format: One of its formats.
+        commit: 40 hex digits; left out, the catalogue's pin where it has one.
+        hub: Base URL of the hub, as HF_ENDPOINT.
+        allow_high_performance_fetch: Fetch 16 files at once and fill the line, instead of 4.
+    """
+
+    name: str
+    format: str
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    hub: str = "https://huggingface.co"
+    allow_high_performance_fetch: bool = True
+
+
+class EngineSettings(Section):
+    """The inference engine.
+
+    Attributes:
+        version: A vLLM version of the catalogue.
+        build: `cuda`, or `cpu` where no GPU computes.
+        wheels: URL of a flat index to install from instead of PyPI.
+        start_timeout_s: Seconds from start until the engine must be healthy.
+        environment: Extra variables of the service; never secrets.
+    """
+
+    version: str
+    build: Literal["cuda", "cpu"] = "cuda"
+    wheels: str = ""
+    start_timeout_s: Annotated[int, Field(gt=0)] = 1800
+    environment: dict[str, str] = Field(default_factory=dict)
+
+
+class ServingSettings(Section):
+    """How it is served: a profile, and what of it is to be different. Absent numbers are chosen by arithmetic.
+
+    Attributes:
+        profile: Service level that the plan aims at: `ttft`, `throughput`, `reasoning` or `tools`.
+        max_model_len: Longest sequence in tokens, prompt and reply; left out, from the workload or the profile.
+        max_num_seqs: Sequences in flight at most; left out, what the KV cache holds.
+        max_num_batched_tokens: Tokens a step computes at most; left out, weighed against the sequences it displaces.
+        gpu_memory_utilization: Fraction of visible memory the engine may take.
+        kv_cache_dtype: `fp8` halves the cache, `auto` follows the model; left out, fp8 on GPUs.
+        tensor_parallel_size: GPUs that share each layer; left out, the most that divides the model.
+        pipeline_parallel_size: Stages of layers; left out, what remains of the GPUs.
+        enable_expert_parallel: Give each GPU whole experts instead of a slice of each.
+        listen_address: Address the engine binds; the default is reached through SSH only.
+        shutdown_timeout_s: Seconds that requests in flight get on stop.
+        options: Engine options beyond these, by name without dashes.
+    """
+
+    profile: Profile = "reasoning"
+    max_model_len: Annotated[int, Field(gt=0)] | None = None
+    max_num_seqs: Annotated[int, Field(gt=0)] | None = None
+    max_num_batched_tokens: Annotated[int, Field(gt=0)] | None = None
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.90
+    kv_cache_dtype: Literal["auto", "fp8"] | None = None
+    tensor_parallel_size: Annotated[int, Field(gt=0, le=1024)] | None = None
+    pipeline_parallel_size: Annotated[int, Field(gt=0, le=1024)] | None = None
+    enable_expert_parallel: bool = False
+    listen_address: str = "127.0.0.1"
+    shutdown_timeout_s: Annotated[int, Field(ge=0, le=3600)] = 120
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class WorkloadSettings(Section):
+    """What is asked of the endpoint.
+
+    Attributes:
+        trace_length_p95: 95th percentile of whole sequences in tokens: prompt, reasoning and answer.
+        trace_lengths_file: File with one such length a line, whose percentile is taken; relative to the project.
+    """
+
+    trace_length_p95: Annotated[int, Field(gt=0)] | None = None
+    trace_lengths_file: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.trace_length_p95 is not None and self.trace_lengths_file is not None:
+            raise ValueError("workload has both trace_length_p95 and trace_lengths_file: say one")
+        return self
+
+
+class Request(Section):
+    """What the planner needs to know; a stack's settings hold it, and so does one line of the command line.
+
+    Attributes:
+        volume: The weights volume, or None when only the fit is asked for.
+        cloud: The kind of cloud it would be made on, or None when nothing would be made.
+    """
+
+    node: NodeChoice
+    model: ModelSettings
+    engine: EngineSettings
+    serving: ServingSettings = Field(default_factory=ServingSettings)
+    workload: WorkloadSettings = Field(default_factory=WorkloadSettings)
+    cost: CostTerms = Field(default_factory=CostTerms)
+    volume: VolumeSettings | None = None
+    cloud: str | None = None
+
+
+class Settings(Section):
+    """A whole stack.
+
+    Attributes:
+        api_key: Secret; what clients of the endpoint send as bearer token.
+        ssh_private_key: Secret; OpenSSH ed25519 key that may log in to the node.
+        hub_token: Secret; token for the hub, where the repository needs one.
+    """
+
+    cloud: CloudSettings
+    node: NodeSettings
+    volume: VolumeSettings
+    model: ModelSettings
+    engine: EngineSettings
+    serving: ServingSettings = Field(default_factory=ServingSettings)
+    workload: WorkloadSettings = Field(default_factory=WorkloadSettings)
+    cost: CostTerms = Field(default_factory=CostTerms)
+    api_key: Annotated[SecretStr, Field(min_length=16)]
+    ssh_private_key: SecretStr
+    hub_token: SecretStr | None = None
+
+    @property
+    def request(self) -> Request:
+        """What the planner needs of this stack."""
+        return Request(
+            node=NodeChoice(shape=self.node.shape, purpose=self.node.purpose),
+            model=self.model,
+            engine=self.engine,
+            serving=self.serving,
+            workload=self.workload,
+            cost=self.cost,
+            volume=self.volume,
+            cloud=self.cloud.kind,
+        )
