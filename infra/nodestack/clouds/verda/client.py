@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from threading import Lock
+from threading import RLock
 from typing import Any, TypeVar
 
 import httpx
@@ -18,6 +18,7 @@ from nodestack.errors import AmbiguousError, CloudError, InsufficientBalance, Ou
 NAME = "Verda"
 
 _ORDER_TIMEOUT_S = 90.0
+_SIGN_IN = "/oauth2/token"
 _SIGN_IN_ATTEMPTS = 3
 _SPARE_S = 60.0
 _NOTHING_LEFT = (
@@ -56,13 +57,11 @@ class VerdaClient:
     ) -> None:
         self._account = account
         self._clock, self._sleep = clock, sleep
-        self._signing_in = Lock()
+        self._lock = RLock()
+        self._signing_in = False
         self._token: tuple[SecretStr, float] | None = None
-        self._door = Http(
-            NAME, account.base_url, headers=dict, explain=self._explain_sign_in, patience=patience, sleep=sleep
-        )
         self._http = Http(
-            NAME, account.base_url, headers=self._headers, explain=explain, patience=patience, sleep=sleep
+            NAME, account.base_url, headers=self._headers, explain=self._explain, patience=patience, sleep=sleep
         )
 
     def balance(self) -> api.Balance:
@@ -188,9 +187,15 @@ class VerdaClient:
             return self._http.request(method, path, params=params, body=body, timeout_s=timeout_s)
 
     def _headers(self) -> dict[str, str]:
-        with self._signing_in:
+        with self._lock:
+            if self._signing_in:
+                return {}
             if self._token is None or self._clock() >= self._token[1]:
-                self._token = self._sign_in()
+                self._signing_in = True
+                try:
+                    self._token = self._sign_in()
+                finally:
+                    self._signing_in = False
             return {"Authorization": f"Bearer {self._token[0].get_secret_value()}"}
 
     def _sign_in(self) -> tuple[SecretStr, float]:
@@ -203,7 +208,7 @@ class VerdaClient:
         while True:
             asked_at = self._clock()
             try:
-                response = self._door.request("POST", "/oauth2/token", body=body)
+                response = self._http.request("POST", _SIGN_IN, body=body)
                 break
             except AmbiguousError:
                 # Signing in twice does no harm.
@@ -211,10 +216,12 @@ class VerdaClient:
                     raise
             self._sleep(attempt)
             attempt += 1
-        token = _parsed(TypeAdapter(api.Token), json_of(response), "POST /oauth2/token")
+        token = _parsed(TypeAdapter(api.Token), json_of(response), f"POST {_SIGN_IN}")
         return token.access_token, asked_at + max(token.expires_in - _SPARE_S, token.expires_in / 2)
 
-    def _explain_sign_in(self, response: httpx.Response) -> CloudError | None:
+    def _explain(self, response: httpx.Response) -> CloudError | None:
+        if not response.request.url.path.endswith(_SIGN_IN):
+            return explain(response)
         if response.status_code == HTTPStatus.NOT_FOUND:
             # No NotFound: it would be read as "there is no such instance".
             return CloudError(f"{self._account.base_url} takes no sign-in: check the base URL of the account")
