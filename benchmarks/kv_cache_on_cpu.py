@@ -132,21 +132,21 @@ def _compare(setting: Setting, logged: Logged, catalog: Catalog, version: str) -
             bool(refusal),
             notes=notes,
         )
-    block_tokens = setting.block_tokens or catalog.engine(version).block_tokens.cpu
-    held = predicted(setting, catalog, block_tokens)
+    held = predicted(setting, catalog, version)
     cells = (f"{held.tokens:,}", f"{logged.tokens:,}", f"{held.concurrency:.2f}", f"{logged.concurrency:.2f}")
     off = abs(held.tokens - logged.tokens)
-    return Compared(cells, off <= block_tokens and cells[2] == cells[3], off)
+    return Compared(cells, off <= _block_tokens(setting, catalog, version) and cells[2] == cells[3], off)
 
 
-def predicted(setting: Setting, catalog: Catalog, block_tokens: int) -> CacheCapacity:
+def predicted(setting: Setting, catalog: Catalog, version: str) -> CacheCapacity:
     """Return what the plan says of a setting."""
     cache = layout(
         _dimensions(setting, catalog),
         tensor=1,
         bytes_per_element=BYTES[setting.dtype],
-        block_tokens=block_tokens,
+        block_tokens=_block_tokens(setting, catalog, version),
         hybrid=setting.hybrid,
+        steps_in_flight=catalog.engine(version).steps_in_flight.of(1, "cpu"),
     )
     size = setting.cache_gib * GIB
     return capacity(cache, size, setting.max_model_len, setting.max_num_batched_tokens, blocks=setting.blocks)
@@ -157,6 +157,10 @@ def plans_refusal(setting: Setting, catalog: Catalog, version: str) -> str:
     options = {"kv-cache-dtype": setting.kv_cache_dtype}
     broken = broken_rules(catalog.engine(version).rules, options, "cpu", catalog.format(MODEL, "bf16"))
     return "; ".join(f"{rule.option} {setting.kv_cache_dtype} {why}" for rule, why in broken)
+
+
+def _block_tokens(setting: Setting, catalog: Catalog, version: str) -> int:
+    return setting.block_tokens or catalog.engine(version).block_tokens.cpu
 
 
 def _dimensions(setting: Setting, catalog: Catalog) -> Dimensions:

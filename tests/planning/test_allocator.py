@@ -17,7 +17,8 @@ from nodestack.clouds.local import tiny_model
 from nodestack.planning.dimensions import Dimensions, dimensions
 from nodestack.planning.kv_cache import CacheLayout, bytes_needed, capacity, layout, longest_context
 
-TRINITY = dimensions("trinity-large-thinking", load().model("trinity-large-thinking").architecture)
+CATALOG = load()
+TRINITY = dimensions("trinity-large-thinking", CATALOG.model("trinity-large-thinking").architecture)
 MIB = 2**20
 GIB = 2**30
 # The log of a 4x H200 start rounds these bytes to 26.73 GiB.
@@ -26,7 +27,7 @@ MEASURED_BYTES = 233_551 * 122_880
 
 @dataclass(frozen=True)
 class Case:
-    """What the allocator is asked; `overlapping` counts the steps that it reserves for."""
+    """What the allocator is asked, as on a GPU; `asynchronous` is the option async-scheduling, on where nobody says."""
 
     dims: Dimensions
     tensor: int
@@ -50,7 +51,8 @@ class Case:
         return found | {"layer_types": kinds}
 
     def layout(self, version: str) -> CacheLayout:
-        in_flight = {"0.23.0": 1, "0.32.0": self.pipeline + self.asynchronous}
+        steps = CATALOG.engine(version).steps_in_flight
+        one_after_the_other = self.pipeline if steps.of_each_stage else 1
         return layout(
             self.dims,
             tensor=self.tensor,
@@ -58,7 +60,7 @@ class Case:
             bytes_per_element=self.bytes_per_element,
             block_tokens=self.block_tokens,
             hybrid=self.hybrid,
-            steps_in_flight=in_flight[version],
+            steps_in_flight=steps.of(self.pipeline, "gpu") if self.asynchronous else one_after_the_other,
         )
 
     def predicted(self, version: str) -> dict[str, object]:
@@ -95,7 +97,8 @@ def answers(version: str, cases: list[Case], directory: Path) -> list[dict[str, 
     checkpoint = str(tiny_model.checkpoint())
     asked.write_text(json.dumps({"checkpoint": checkpoint, "cases": [case.asked() for case in cases]}))
     run = subprocess.run(
-        [environment(version), Path(__file__).with_name("allocator_grid.py"), asked, answered],
+        # -P: what lies beside the script shall not stand in for modules of the engine.
+        [environment(version), "-P", Path(__file__).with_name("allocator_grid.py"), asked, answered],
         env={**os.environ, "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1"},
         capture_output=True,
         text=True,
