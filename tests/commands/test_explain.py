@@ -2,7 +2,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,11 @@ from nodestack.catalog import load
 from nodestack.settings import Settings
 from nodestack.settings.parsing import SECRETS, validate
 from nodestack.settings.reference import Setting, reference
+from tests.commands.runs import inside
 
 
 def explain(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "nodestack.cli", "config", "explain", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return inside("config", "explain", *arguments)
 
 
 def test_every_setting_of_every_section_is_explained_with_words_and_an_example() -> None:

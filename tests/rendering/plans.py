@@ -80,7 +80,7 @@ def plan(**changes: object) -> Plan:
         "serve_command": "vllm serve /weights --max-model-len 65536 --enable-auto-tool-choice --dtype bfloat16",
         "cost": expected(prices.nodes["4x-h200-sxm5"], prices, CostTerms(), 600, 403_800_000_000),
         "disk_need_bytes": 428_800_000_000,
-        "host_memory_need_bytes": None,
+        "host_memory_need_bytes": 72 * 10**9,
         "overridden": (),
     }
     return Plan.model_validate(fields | changes)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nodestack.catalog import Catalog, load
 from nodestack.catalog.prices import Market
 from nodestack.commands.selection import selected_each
+from nodestack.errors import CatalogError, PlanError
 from nodestack.planning.plan import make_plan
 from nodestack.rendering.comparison import Row, comparison
 from nodestack.rendering.terminal import show
@@ -32,22 +33,30 @@ def _rows(request: Request, catalog: Catalog) -> Iterator[Row]:
     markets = [market for market in MARKETS if price and getattr(price, market)]
     for market in markets or MARKETS[:1]:
         cost = request.cost.model_copy(update={"market": market})
-        plan = make_plan(request.model_copy(update={"cost": cost}), catalog)
-        yield Row(
-            shape=plan.shape,
-            format=plan.format,
-            market=market,
-            fits=plan.fits,
-            refusals=plan.refusals,
-            tensor_parallel_size=plan.parallel.tensor_parallel_size,
-            pipeline_parallel_size=plan.parallel.pipeline_parallel_size,
-            kv_tokens=plan.kv.tokens if plan.kv else None,
-            concurrency=plan.kv.concurrency if plan.kv else None,
-            max_model_len=plan.service_level.max_model_len.value,
-            usd_per_hour=plan.cost.usd_per_hour,
-            usd_per_million_output_tokens=plan.cost.usd_per_million_output_tokens,
-            throughput=plan.cost.throughput_used,
-        )
+        yield _row(request.model_copy(update={"cost": cost}), catalog)
+
+
+def _row(request: Request, catalog: Catalog) -> Row:
+    shape, name, market = request.node.shape, request.model.format, request.cost.market
+    try:
+        plan = make_plan(request, catalog)
+    except (CatalogError, PlanError) as error:
+        return Row(shape=shape, format=name, market=market, fits=False, refusals=(str(error),))
+    return Row(
+        shape=shape,
+        format=name,
+        market=market,
+        fits=plan.fits,
+        refusals=plan.refusals,
+        tensor_parallel_size=plan.parallel.tensor_parallel_size,
+        pipeline_parallel_size=plan.parallel.pipeline_parallel_size,
+        kv_tokens=plan.kv.tokens if plan.kv else None,
+        concurrency=plan.kv.concurrency if plan.kv else None,
+        max_model_len=plan.service_level.max_model_len.value,
+        usd_per_hour=plan.cost.usd_per_hour,
+        usd_per_million_output_tokens=plan.cost.usd_per_million_output_tokens,
+        throughput=plan.cost.throughput_used,
+    )
 
 
 def _rank(row: Row) -> tuple[bool, float, float, str]:

@@ -1,32 +1,48 @@
-"""What settings ask beyond what their model has: known without a plan, so it is told with all else that is wrong."""
+"""What settings ask that their model or engine never does: known without a plan, told with all else that is wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nodestack.catalog import Catalog
+from nodestack.catalog.corrections import corrections
+from nodestack.catalog.engine_options import option_table
+from nodestack.planning.option_checks import Checker
 from nodestack.settings import NAMESPACE
 
 LENGTHS = (("serving", "max_model_len"), ("workload", "trace_length_p95"))
 
 
-def exceeded(values: Mapping[str, Any], catalog: Catalog) -> list[str]:
-    """Return lengths above the positions that the model knows.
+def unworkable(values: Mapping[str, Any], catalog: Catalog) -> list[str]:
+    """Return lengths that the model does not know, and options that the engine refuses or that contradict each other.
 
     Args:
-        values: Settings by section, as they were given: they may be wrong in other ways.
-        catalog: Where the model is looked up.
+        values: Settings by section, as they were given: they may be wrong in other ways, which is not told here.
+        catalog: Where model, node and engine are looked up; what is not found is not judged.
     """
+    return [f"{NAMESPACE}:{problem}" for problem in (*_lengths(values, catalog), *_options(values, catalog))]
+
+
+def _lengths(values: Mapping[str, Any], catalog: Catalog) -> Iterator[str]:
     name = _within(values, "model", "name")
-    model = catalog.models.get(name) if isinstance(name, str) else None
+    model = catalog.models.get(str(name))
     longest = model.architecture.max_position_embeddings if model else None
-    if longest is None:
+    for section, key in LENGTHS:
+        length = _within(values, section, key)
+        if longest is not None and isinstance(length, int) and length > longest:
+            yield f"{section}.{key} is {length}, {name} knows {longest} positions"
+
+
+def _options(values: Mapping[str, Any], catalog: Catalog) -> list[str]:
+    version, options = str(_within(values, "engine", "version")), _within(values, "serving", "options")
+    engine = catalog.engines.get(version)
+    model = catalog.models.get(str(_within(values, "model", "name")))
+    if engine is None or model is None or not model.formats or not isinstance(options, Mapping):
         return []
-    asked = {f"{section}.{key}": _within(values, section, key) for section, key in LENGTHS}
-    return [
-        f"{NAMESPACE}:{key} is {length}, longer than the {longest} positions that {name} knows"
-        for key, length in asked.items()
-        if isinstance(length, int) and length > longest
-    ]
+    weights = model.formats.get(str(_within(values, "model", "format"))) or next(iter(model.formats.values()))
+    shape = catalog.nodes.shapes.get(str(_within(values, "node", "shape")))
+    device = shape.runs_on if shape else "gpu"
+    checker = Checker(engine, option_table(version), corrections(), model, weights, device)
+    return checker.check({str(name): value for name, value in options.items()}, {}).refusals
 
 
 def _within(values: Mapping[str, Any], section: str, key: str) -> Any:

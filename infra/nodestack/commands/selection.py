@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from nodestack.automation.checkout import find
 from nodestack.catalog import Catalog
-from nodestack.commands.limits import exceeded
-from nodestack.errors import SettingsError
+from nodestack.commands.limits import unworkable
+from nodestack.errors import CatalogError, PlanError, SettingsError
+from nodestack.planning.dimensions import dimensions
 from nodestack.planning.plan import make_plan
 from nodestack.settings import NAMESPACE, NodeChoice, NodeSettings, Request, Settings, validate
 
@@ -28,7 +30,7 @@ def selected(options: Namespace, catalog: Catalog) -> Request:
     """Return what the command line asks for.
 
     Args:
-        options: `stack`, `model`, `node`, `format`, `engine`, `profile` and `settings` as they were typed, or None.
+        options: What `arguments` adds for a selection, as it was typed.
         catalog: Where names must be known.
 
     Raises:
@@ -41,11 +43,16 @@ def selected(options: Namespace, catalog: Catalog) -> Request:
         )
     problems: list[str] = []
     values, directory = _of_stack(options.stack, problems) if options.stack else ({}, Path())
+    missing_stack = bool(problems)
     _apply(options, values, problems)
+    if missing_stack:
+        raise _wrong(problems)
     _complete(values, catalog)
-    if "format" in values["model"] or not (formats := _formats(values, catalog)):
+    if values["model"].get("format") or values["model"].get("name") not in catalog.models:
+        # Of a model that nobody knows, nobody misses the format.
+        values["model"].setdefault("format", "")
         return _checked(values, catalog, directory, problems)
-    return _first_that_fits(values, formats, (catalog, directory, problems))
+    return _first_that_fits(values, catalog, directory, problems)
 
 
 def selected_each(options: Namespace, catalog: Catalog) -> list[Request]:
@@ -66,7 +73,7 @@ def selected_each(options: Namespace, catalog: Catalog) -> list[Request]:
     problems: dict[str, None] = {}
     for node in nodes:
         for name in options.format or (model and model.formats) or [None]:
-            one = Namespace(**vars(options) | {"stack": None, "node": node, "format": name})
+            one = Namespace(**vars(options) | {"stack": None, "node": node, "format": name, "kv_bytes_per_gpu": None})
             try:
                 requests.append(selected(one, catalog))
             except SettingsError as error:
@@ -152,6 +159,10 @@ def _apply(options: Namespace, values: Values, problems: list[str]) -> None:
             _set(values, tuple(key.strip().removeprefix(f"{NAMESPACE}:").split(".")), yaml.safe_load(text))
         except (ValueError, yaml.YAMLError) as error:
             problems.append(f"--set {setting}: {' '.join(str(error).split())}")
+    try:
+        kv_bytes(options.kv_bytes_per_gpu)
+    except SettingsError as error:
+        problems.append(str(error))
 
 
 def _set(values: Values, path: tuple[str, ...], value: Any) -> None:
@@ -175,19 +186,29 @@ def _complete(values: Values, catalog: Catalog) -> None:
         values["engine"].setdefault("build", "cpu")
 
 
-def _formats(values: Values, catalog: Catalog) -> list[str]:
-    model = catalog.models.get(str(values["model"].get("name")))
-    return list(model.formats) if model else []
-
-
-def _first_that_fits(values: Values, formats: list[str], context: tuple[Catalog, Path, list[str]]) -> Request:
-    catalog = context[0]
+def _first_that_fits(values: Values, catalog: Catalog, directory: Path, problems: list[str]) -> Request:
+    """Return the request with the first format that fits, or the first of all when none does."""
     requests = []
-    for name in formats:
-        requests.append(_checked(values | {"model": values["model"] | {"format": name}}, *context))
-        if make_plan(requests[-1], catalog).fits:
-            return requests[-1]
-    return requests[0]
+    for name in catalog.models[values["model"]["name"]].formats:
+        named = values | {"model": values["model"] | {"format": name}}
+        requests.append(_checked(named, catalog, directory, problems))
+        # A format that is not served, or lacks numbers that a plan needs, is no reason to look no further.
+        with suppress(CatalogError, PlanError):
+            if make_plan(requests[-1], catalog).fits:
+                return requests[-1]
+    if requests:
+        return requests[0]
+    named = values | {"model": values["model"] | {"format": "any"}}
+    return _checked(named, catalog, directory, [*problems, *_numberless(values["model"]["name"], catalog)])
+
+
+def _numberless(model: str, catalog: Catalog) -> list[str]:
+    """Return which numbers of a model are not known, nothing when all are."""
+    try:
+        dimensions(model, catalog.models[model].architecture)
+    except CatalogError as error:
+        return [str(error)]
+    return []
 
 
 def _checked(values: Values, catalog: Catalog, directory: Path, problems: list[str]) -> Request:
@@ -197,7 +218,7 @@ def _checked(values: Values, catalog: Catalog, directory: Path, problems: list[s
         request = validate(Request, values, catalog, directory, "what is asked for")
     except SettingsError as error:
         problems += str(error).split("\n  ")[1:]
-    problems += exceeded(values, catalog)
+    problems += unworkable(values, catalog)
     if request is None or problems:
         raise _wrong(problems)
     return request

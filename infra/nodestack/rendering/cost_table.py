@@ -18,7 +18,8 @@ VERDICTS = {
 
 def cost_table(cost: Cost) -> Group:
     """Return what a stack costs."""
-    return Group(Text(cost.headline), _bills(cost), *(_serving(each) for each in cost.tokens))
+    caveats = (Text(f"note: {caveat}") for caveat in cost.caveats)
+    return Group(Text(cost.headline), _bills(cost), *(_serving(each) for each in cost.tokens), *caveats)
 
 
 def break_even_line(even: BreakEven) -> str:

@@ -94,7 +94,7 @@ def _memory(plan: Plan) -> Figure | None:
 
 def _concurrency(plan: Plan, logged: Sequence[Logged]) -> Figure | None:
     kv, naive = plan.kv, plan.naive
-    if kv is None or not kv.by_length:
+    if kv is None or not kv.tokens:
         return None
     points = [(held.length, held.concurrency) for held in kv.by_length if held.concurrency > 0]
     lines = [charts.Line("this plan", "ours", points)]

@@ -41,7 +41,7 @@ def sources(plan: Plan) -> list[str]:
     found = {
         "licence": plan.licence,
         "weights": f"{plan.repository} at {plan.commit or 'no pinned commit'}",
-        "memory": plan.memory_per_rank.basis if plan.memory_per_rank else None,
+        "tightest GPU": plan.memory_per_rank.basis if plan.memory_per_rank else None,
         "cost": cost.basis,
         "volume": cost.volume.basis if cost.volume else None,
         "time to serve": cost.time_to_serve.basis if cost.time_to_serve else None,
@@ -123,15 +123,14 @@ def _cache(kv: KvCache | None, naive: NaiveEstimate | None) -> RenderableType:
     if kv is None:
         return Text("not known: nothing says how large the cache is")
     table = grid("left", "right", "right")
-    table.add_row("", "this plan", "naive estimate")
-    table.add_row("tokens", count(kv.tokens), count(naive.concurrency * kv.max_model_len) if naive else "-")
-    for length, held in sorted(
-        ({each.length: each.concurrency for each in kv.by_length} | {kv.max_model_len: kv.concurrency}).items()
-    ):
+    table.add_row("", "this plan", "naive estimate" if naive else "")
+    table.add_row("tokens", count(kv.tokens), count(naive.concurrency * kv.max_model_len) if naive else "")
+    held = {each.length: each.concurrency for each in kv.by_length} | {kv.max_model_len: kv.concurrency}
+    for length in sorted(held) if kv.tokens else ():
         asked = " (max_model_len)" if length == kv.max_model_len else ""
-        estimate = times(naive.concurrency * kv.max_model_len / length) if naive else "-"
-        table.add_row(f"sequences of {count(length)} tokens{asked}", times(held), estimate)
-    table.add_row("memory", f"{gib(kv.bytes_per_rank)} a GPU", f"{gib(naive.headroom_bytes)} in all" if naive else "-")
+        estimate = times(naive.concurrency * kv.max_model_len / length) if naive else ""
+        table.add_row(f"sequences of {count(length)} tokens{asked}", times(held[length]), estimate)
+    table.add_row("memory", f"{gib(kv.bytes_per_rank)} a rank", f"{gib(naive.headroom_bytes)} in all" if naive else "")
     basis = {"estimated": "estimated from the memory above", "given": "given", "set": "set by the engine's environment"}
     return Group(table, Text(f"memory {basis[kv.basis]}; blocks of {kv.block_tokens} tokens"))
 
