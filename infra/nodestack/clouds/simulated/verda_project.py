@@ -3,39 +3,42 @@
 import re
 import secrets
 from datetime import datetime
+from pathlib import Path
 
-from nodestack.clouds.offers import Offer
+import yaml
+
+from nodestack.clouds.offers import Market, Offer
 from nodestack.clouds.simulated import verda_words as words
 from nodestack.clouds.simulated.machines import Order
 from nodestack.clouds.simulated.things import LIVING, Disk, Machine, Refused, State, Why
 from nodestack.clouds.simulated.world import World
 
-_IMAGES = ("ubuntu-24.04-cuda-12.8-open", "ubuntu-24.04")
+_FILE = Path(__file__).with_name("verda.yaml")
+_MARKETS: tuple[Market, ...] = ("on_demand", "spot")
 _HEREDOC = re.compile(r"cat >(\S+?)(?:\.new)? <<'END'\n(.*?)\nEND\n", re.DOTALL)
 
 
 def market() -> list[tuple[Offer, int]]:
-    """Return a market with the types of 4 and 8 GPUs: names as Verda spells them, prices made up."""
-    prices = {"8H100.80S.176V": ("H100", 8, 27.06), "4H100.80S.88V": ("H100", 4, 13.53)}
-    prices |= {"8H200.141S.176V": ("H200", 8, 31.92), "4H200.141S.176V": ("H200", 4, 15.96)}
+    """Return the standard market: each type in each location, on demand and as a spot instance, with its stock."""
+    told = yaml.safe_load(_FILE.read_text())
     return [
         (
             Offer(
-                offer_id=name,
+                offer_id=kind["name"],
                 provider="verda",
-                region=region,
-                gpu=gpu,
-                gpu_count=count,
+                region=location,
+                gpu=kind["gpu"],
+                gpu_count=kind["gpu_count"],
                 interconnect="SXM5",
                 market=sold,
-                usd_per_hour=usd / 2 if sold == "spot" else usd,
-                images=_IMAGES,
+                usd_per_hour=kind[sold],
+                images=told["images"],
             ),
-            4,
+            told["stock"],
         )
-        for name, (gpu, count, usd) in prices.items()
-        for region in ("FIN-01", "FIN-02", "FIN-03", "ICE-01")
-        for sold in ("on_demand", "spot")
+        for kind in told["types"]
+        for location in told["locations"]
+        for sold in _MARKETS
     ]
 
 
