@@ -161,7 +161,7 @@ class Http:
             return CloudError(f"{why}. Check the key: whether it is right, has not expired, and may do this")
         if status == _TOO_MANY:
             patience = f"{why}. It asks to be left alone for a while: run again later"
-            return AmbiguousError(patience) if method == "GET" else CloudError(patience)
+            return AmbiguousError(patience) if method in _REPEATABLE else CloudError(patience)
         if status >= _SERVER_ERROR or status in _UNCLEAR_CLIENT_ERRORS:
             return AmbiguousError(why)
         return CloudError(why)

@@ -76,7 +76,8 @@ class Balance(Frozen):
 def is_model(gpu: str, name: str) -> bool:
     """Return whether a cloud's name of a GPU speaks of this model, and not of one whose name contains it.
 
-    >>> is_model("H200", "H200_SXM5"), is_model("H200", "NVIDIA GH200"), is_model("H100", "h100-sxm")
+    >>> is_model("H200", "H200_SXM5"), is_model("H200", "NVIDIA GH200"), is_model("H100", "8H100.80S.176V")
     (True, False, True)
     """
-    return re.search(rf"(?<![A-Za-z0-9]){re.escape(gpu)}(?![0-9])", name, re.IGNORECASE) is not None
+    pattern = rf"(?<![A-Z]){re.escape(gpu)}(?=[^A-Z0-9]|SXM|PCIE|NVL|$)"
+    return re.search(pattern, name, re.IGNORECASE) is not None

@@ -3,12 +3,17 @@
 from collections.abc import Callable
 from threading import Event
 
-from nodestack.clouds.base import Cloud, Node, NodeRequest, NodeStatus, Progress
-from nodestack.errors import CloudError
+from nodestack.clouds.base import Cloud, Node, NodeRequest, NodeStatus, Progress, Volume
+from nodestack.clouds.offers import is_model
+from nodestack.errors import CloudError, MinimumRuntime
+from nodestack.lifecycle import attachments, buying
+from nodestack.lifecycle.choose import Wish
 from nodestack.lifecycle.pace import Pace, poll, stop_if
 
 BOOT = Pace(timeout_s=900)
 DELETION = Pace(timeout_s=300)
+
+_LONGER_THAN_TOLD_S = 3600.0
 
 WaitUntilReachable = Callable[[Node, Progress, Event], None]
 """Returns once the node can be worked on; raises ReachError or Interrupted."""
@@ -23,15 +28,19 @@ def ensure(  # noqa: PLR0913 - each by name
     cancelled: Event,
     known: Callable[[Node], None] = lambda node: None,
     boot: Pace = BOOT,
+    wish: Wish | None = None,
+    settle: Pace = buying.SETTLE,
 ) -> Node:
-    """Return the account's one node of this name, running and reachable.
+    """Return the account's one node of this name, running, with its volume, and reachable.
 
-    A node that exists is adopted when it is what was asked for. One of our name that holds our volume but has another
-    shape or hardware profile was left by a former run, keeps nothing of worth and is deleted first.
+    A node that exists is adopted when it is what was asked for. One of our name that holds our volume but is another
+    machine than asked for, or is switched off, was left by a former run, keeps nothing of worth and is deleted first.
 
     Args:
         cloud: The account.
         request: The node.
+        wish: What the machine must be, for clouds that sell more than one; its volume's place is found here.
+        settle: How long a node whose order was not answered is looked for.
         wait: Returns once the node can be worked on.
         progress: Takes a line for each stage.
         cancelled: Ends the wait; the node is kept.
@@ -44,14 +53,21 @@ def ensure(  # noqa: PLR0913 - each by name
         Interrupted: `cancelled` was set.
     """
     stop_if(cancelled, f"node {request.name}")
-    cloud.preflight()
-    node = _adopt(cloud, request, progress=progress, cancelled=cancelled)
+    volume = _volume(cloud, request) if wish is not None else None
+    node = _adopt(cloud, request, wish, volume, progress=progress, cancelled=cancelled)
     if node is None:
+        cloud.preflight()
         stop_if(cancelled, f"node {request.name}")
         progress(f"making node {request.name} of shape {request.shape}")
-        node = _create(cloud, request, progress)
+        if wish is None:
+            node = buying.order_once(cloud, request, progress=progress, cancelled=cancelled, settle=settle)
+        else:
+            here = wish if volume is None else wish.near(volume)
+            node = buying.buy(cloud, request, here, progress=progress, cancelled=cancelled, settle=settle)
     known(node)
-    return await_ready(cloud, node, wait=wait, progress=progress, cancelled=cancelled, boot=boot)
+    return await_ready(
+        cloud, node, wait=wait, progress=progress, cancelled=cancelled, boot=boot, volume_id=request.volume_id
+    )
 
 
 def await_ready(  # noqa: PLR0913 - each by name
@@ -62,17 +78,26 @@ def await_ready(  # noqa: PLR0913 - each by name
     progress: Progress,
     cancelled: Event,
     boot: Pace = BOOT,
+    volume_id: str = "",
 ) -> Node:
-    """Return a node that exists once it runs and can be worked on; errors as for `ensure`."""
+    """Return a node that exists once it runs, has the volume and can be worked on; errors as for `ensure`."""
     progress(f"node {node.name} is {node.status.value}")
 
     def running() -> Node | None:
         seen = cloud.read_node(node.node_id)
         if seen is None or seen.status is NodeStatus.TERMINATED:
-            raise CloudError(f"node {node.name} vanished while it was awaited: run again to make it anew")
+            how = f" ({seen.ended_because})" if seen is not None and seen.ended_because else ""
+            raise CloudError(f"node {node.name} vanished while it was awaited{how}: run again to make it anew")
+        if seen.status is NodeStatus.STOPPED:
+            raise CloudError(
+                f"node {node.name} is switched off and does not come up by waiting, but may well be billed: start it "
+                "at its cloud, or delete it there and run again to make it anew"
+            )
         return seen if seen.status is NodeStatus.RUNNING and seen.address else None
 
-    ready = poll(running, boot, what=f"node {node.name} to run", cancelled=cancelled)
+    what = f"node {node.name} to run"
+    ready = poll(running, boot.no_faster_than(cloud.poll_s), what=what, cancelled=cancelled)
+    ready = attachments.attach(cloud, ready, volume_id, progress=progress, cancelled=cancelled)
     wait(ready, progress, cancelled)
     progress(f"node {node.name} is ready")
     return ready
@@ -93,6 +118,8 @@ def delete_until_gone(
 ) -> None:
     """Delete a node, not its volume, and return when it is surely gone; one that is gone is no error.
 
+    A node that is too young to be deleted is waited for, loudly: giving up would leave it behind, billed.
+
     Raises:
         CloudError: The cloud refused, or it took too long.
         Interrupted: `cancelled` was set; deleting again goes on from here.
@@ -100,8 +127,30 @@ def delete_until_gone(
     what = f"node {node_id} to be gone"
     stop_if(cancelled, what)
     progress(f"deleting node {node_id}")
-    cloud.delete_node(node_id)
-    poll(lambda: True if observe(cloud, node_id) is None else None, pace, what=what, cancelled=cancelled)
+    accepted = False
+
+    def gone() -> bool | None:
+        nonlocal accepted
+        if not accepted:
+            cloud.delete_node(node_id)
+            accepted = True
+        return True if observe(cloud, node_id) is None else None
+
+    pace = pace.no_faster_than(cloud.poll_s)
+    waited_s, told_s, told = 0.0, 0.0, ""
+    while True:
+        try:
+            poll(gone, pace, what=what, cancelled=cancelled)
+            return
+        except MinimumRuntime as young:
+            told_s = told_s or 60 * young.remaining_minutes
+            if waited_s > told_s + _LONGER_THAN_TOLD_S:
+                raise
+            if str(young) != told:
+                told = str(young)
+                progress(f"waiting for node {node_id} to be old enough to be deleted, it is billed meanwhile: {told}")
+            cancelled.wait(pace.poll_s)
+            waited_s += pace.poll_s
 
 
 def delete_by_name(
@@ -117,30 +166,52 @@ def delete_by_name(
     return node
 
 
-def _adopt(cloud: Cloud, request: NodeRequest, *, progress: Progress, cancelled: Event) -> Node | None:
+def _adopt(  # noqa: PLR0913 - each by name
+    cloud: Cloud,
+    request: NodeRequest,
+    wish: Wish | None,
+    volume: Volume | None,
+    *,
+    progress: Progress,
+    cancelled: Event,
+) -> Node | None:
     node = cloud.find_node(request.name)
     if node is None:
         return None
-    if node.volume_id != request.volume_id:
+    if node.volume_id not in ("", request.volume_id):
         raise CloudError(
             f"node {request.name} exists with volume {node.volume_id}, volume {request.volume_id} was asked for: "
             "it is not this stack's, delete it or choose another name"
         )
-    terminated = node.status is NodeStatus.TERMINATED
-    if not terminated and (node.shape, node.hardware_profile) == (request.shape, request.hardware_profile):
+    differs = _difference(node, request, wish, volume)
+    if not differs:
         progress(f"found node {request.name}, going on with it")
         return node
-    progress(f"found node {request.name} {'terminated' if terminated else f'of shape {node.shape}'}, replacing it")
+    progress(f"found node {request.name} {differs}, replacing it")
     delete_until_gone(cloud, node.node_id, progress=progress, cancelled=cancelled)
     return None
 
 
-def _create(cloud: Cloud, request: NodeRequest, progress: Progress) -> Node:
-    try:
-        return cloud.create_node(request, progress)
-    except CloudError:
-        # The answer may have been lost after the cloud did as asked: a second request would make a second node.
-        node = cloud.find_node(request.name)
-        if node is None:
-            raise
-        return node
+def _difference(node: Node, request: NodeRequest, wish: Wish | None, volume: Volume | None) -> str:
+    """Return how a node differs from what was asked for, "" where it does not as far as its cloud tells."""
+    if node.status in (NodeStatus.TERMINATED, NodeStatus.STOPPED):
+        return node.status.value
+    if wish is None or not node.gpu:
+        same = (node.shape, node.hardware_profile) == (request.shape, request.hardware_profile)
+        return "" if same else f"of shape {node.shape}"
+    if not is_model(wish.query.gpu, node.gpu) or node.gpu_count != wish.query.gpu_count:
+        return f"of {node.gpu_count}x {node.gpu}"
+    if node.market != wish.query.market:
+        return f"of the market {node.market.replace('_', ' ')}"
+    if volume is not None and volume.region and node.region not in ("", volume.region):
+        return f"in {node.region}, where volume {volume.name} is not"
+    return ""
+
+
+def _volume(cloud: Cloud, request: NodeRequest) -> Volume | None:
+    if not request.volume_id:
+        return None
+    volume = cloud.read_volume(request.volume_id)
+    if volume is None:
+        raise CloudError(f"volume {request.volume_id} of node {request.name} is gone: run again to make it anew")
+    return volume

@@ -22,7 +22,7 @@ from nodestack.errors import (
     OutOfStock,
     VolumeInUse,
 )
-from tests.clouds.spheron.conftest import IMPATIENT, QUERY, Spheron
+from tests.clouds.spheron.bench import IMPATIENT, QUERY, Spheron
 
 DEPLOYMENTS, VOLUMES = "/api/deployments", "/api/volumes"
 

@@ -127,19 +127,18 @@ class FaultyPaths:
             return
         method, path = scope["method"], scope["path"]
         fault = self._faults.strike(method, path)
-        status: list[int] = []
+        asked = self._faults.asked
+        place = len(asked)
+        name = "" if fault is None else fault.kind.name
+        asked.append(Asked(method=method, path=path, status=None, fault=name))
 
         async def noted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                status.append(message["status"])
+            # Before it is sent: whoever has the answer must find it written down.
+            if message["type"] == "http.response.start" and "cut" not in (fault.kind.value if fault else ""):
+                asked[place] = asked[place].model_copy(update={"status": message["status"]})
             await send(message)
 
-        try:
-            await self._answer(fault, scope, receive, noted)
-        finally:
-            told = status[0] if status and (fault is None or "cut" not in fault.kind.value) else None
-            name = "" if fault is None else fault.kind.name
-            self._faults.asked.append(Asked(method=method, path=path, status=told, fault=name))
+        await self._answer(fault, scope, receive, noted)
 
     async def _answer(self, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:
         if fault is None:
