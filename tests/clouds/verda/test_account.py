@@ -114,6 +114,7 @@ def test_prices_come_as_text_and_are_numbers_of_the_whole_node(shop: Shop) -> No
     assert {offer.usd_per_hour for offer in on_demand} == {27.06}
     assert {offer.usd_per_hour for offer in spot} == {13.53}
     assert [offer.region for offer in on_demand] == ["FIN-01", "FIN-02", "FIN-03", "ICE-01"]
+    assert {offer.gpu for offer in on_demand} == {"H100 SXM5"}
     assert on_demand[0].images == ("ubuntu-24.04-cuda-12.8-open", "ubuntu-24.04")
 
 
@@ -145,7 +146,7 @@ def test_types_are_told_by_model_and_count_and_never_by_their_spelling(open_shop
     assert names == ["8H100.80S.176V@FIN-01/on_demand", "h100-sxm-x8@FIN-01/on_demand"]
     any_board = shop.cloud.offers(H100.model_copy(update={"sxm": False}))
     assert [offer.interconnect for offer in any_board] == ["SXM5", "SXM5", "PCIe", ""]
-    assert [offer.gpu for offer in shop.cloud.offers(H100.model_copy(update={"gpu": "h200"}))] == ["8x H200 SXM5"]
+    assert [offer.gpu for offer in shop.cloud.offers(H100.model_copy(update={"gpu": "h200"}))] == ["H200 SXM5"]
 
 
 def test_prices_in_another_currency_are_never_read_as_usd(open_shop: Open) -> None:

@@ -24,6 +24,7 @@ def test_a_node_runs_as_root_at_the_address_and_price_it_is_billed_at(shop: Shop
     assert node.address.startswith("192.0.2.")
     assert (node.identity, node.volume_id) == (ordered.identity, volume.volume_id)
     assert (node.region, node.market, node.usd_per_hour, node.gpu_count) == ("FIN-01", "on_demand", 27.06, 8)
+    assert (node.gpu, ordered.gpu) == ("H100 SXM5", "H100 SXM5")
     assert node.created_at is not None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC
 
 from nodestack.clouds.base import EndedBecause, Node, NodeStatus, Offer, OfferQuery, Volume
+from nodestack.clouds.offers import is_model
 from nodestack.clouds.verda import api
 from nodestack.clouds.verda.api import InstanceStatus, VolumeStatus
 from nodestack.errors import AmbiguousError, CloudError
@@ -28,6 +29,7 @@ _STOPPED = {
 _VOLUME_GONE = {VolumeStatus.DELETED, VolumeStatus.CANCELED}
 _VOLUME_GOING = {VolumeStatus.DELETING, VolumeStatus.CANCELING}
 
+_COUNT = re.compile(r"^\s*\d+\s*x\s*", re.IGNORECASE)
 _BOARD = re.compile(r"(?<![A-Z])(SXM\d*|PCIE|NVL)(?![A-Z])", re.IGNORECASE)
 _CONFIDENTIAL = re.compile(r"(?<![A-Z])CC(?![A-Z])")
 
@@ -71,7 +73,7 @@ def node(instance: api.Instance) -> Node:
         ssh_user=api.SSH_USER,
         volume_id=volumes[0] if len(volumes) == 1 else "",
         volume_device="",
-        gpu=instance.gpu.description,
+        gpu=gpu_name(instance.gpu),
         gpu_count=instance.gpu.number_of_gpus,
         region=instance.location,
         market="spot" if instance.is_spot else "on_demand",
@@ -142,7 +144,7 @@ def offers(
                 offer_id=offer_id(kind.instance_type, place.location_code, query.market),
                 provider=PROVIDER,
                 region=place.location_code,
-                gpu=kind.gpu.description or kind.name or kind.model,
+                gpu=next(name for name in _names(kind) if is_model(query.gpu, name)),
                 gpu_count=kind.gpu.number_of_gpus,
                 interconnect=board,
                 market=query.market,
@@ -176,20 +178,31 @@ def instance_type_of(offer: Offer) -> str:
     return instance_type
 
 
+def gpu_name(gpus: api.Gpus) -> str:
+    """Return a GPU's name without how many there are.
+
+    >>> gpu_name(api.Gpus(description="8xH100 SXM5 80GB", number_of_gpus=8))
+    'H100 SXM5 80GB'
+    """
+    return _COUNT.sub("", gpus.description)
+
+
+def _names(kind: api.InstanceType) -> tuple[str, ...]:
+    return gpu_name(kind.gpu), kind.name, kind.model, kind.description
+
+
 def _matches(kind: api.InstanceType, query: OfferQuery, board: str) -> bool:
-    words = f"{kind.model} {kind.name} {kind.description} {kind.gpu.description}"
-    # "8xH100" and "H100SXM5" are H100s; GH200 is no H200, and H1000 would be no H100.
-    model = re.compile(rf"(?<![a-z0-9])(?:\d+\s*x\s*)?{re.escape(query.gpu)}(?!\d)", re.IGNORECASE)
+    names = _names(kind)
     return (
-        model.search(words) is not None
+        any(is_model(query.gpu, name) for name in names)
         and kind.gpu.number_of_gpus == query.gpu_count
         and (board.startswith("SXM") or not query.sxm)
-        and not _CONFIDENTIAL.search(f"{kind.instance_type} {words}")
+        and not _CONFIDENTIAL.search(" ".join((kind.instance_type, *names)))
     )
 
 
 def _board(kind: api.InstanceType) -> str:
-    found = _BOARD.search(f"{kind.name} {kind.gpu.description} {kind.description} {kind.model}")
+    found = _BOARD.search(" ".join(_names(kind)))
     if found is None:
         return ""
     word = found.group(1).upper()
