@@ -18,7 +18,7 @@ from nodestack.errors import NodestackError
 from nodestack.planning.document import node_document
 from nodestack.planning.plan import make_plan, require
 from nodestack.rendering.brief import brief
-from nodestack.settings import parse
+from nodestack.settings import LocalCloudSettings, parse
 
 PROJECT = Path(__file__).resolve().parent.parent
 # The language host takes this code for "the program has said what is wrong": no traceback, no second line.
@@ -34,7 +34,8 @@ def main() -> None:
         pulumi.log.info(brief(plan))
 
     project, stack = pulumi.get_project(), pulumi.get_stack()
-    account = naming.account(settings.cloud, PROJECT)
+    cloud = settings.cloud
+    account = naming.account(cloud, PROJECT)
     if not require_pin(account, settings.model.hub, plan.repository, plan.pin, settings.hub_token):
         pulumi.log.warn(f"{settings.model.hub} could not be asked for {plan.repository} from here; the node will ask")
     ssh_private_key = pulumi.Output.secret(settings.ssh_private_key.get_secret_value())
@@ -50,7 +51,7 @@ def main() -> None:
             shape=settings.node.shape,
             volume_id=volume.volume_id,
             ssh_private_key=ssh_private_key,
-            hardware_profile=settings.cloud.hardware_profile,
+            hardware_profile=cloud.hardware_profile if isinstance(cloud, LocalCloudSettings) else "",
             ready_timeout_s=settings.node.ready_timeout_s,
         ),
     )

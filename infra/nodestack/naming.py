@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nodestack.clouds.base import Account, LocalAccount
-from nodestack.settings import CloudSettings
+from nodestack.settings import CloudSettings, LocalCloudSettings
 
 
 def node_name(project: str, stack: str) -> str:
@@ -23,4 +23,6 @@ def account(cloud: CloudSettings, project: Path) -> Account:
         cloud: The stack's cloud.
         project: Directory of Pulumi.yaml, which relative directories start from.
     """
-    return LocalAccount(directory=str(project / cloud.directory))
+    if isinstance(cloud, LocalCloudSettings):
+        return LocalAccount(directory=str(project / cloud.directory))
+    return cloud

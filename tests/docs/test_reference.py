@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -20,6 +21,12 @@ def keys_of(page: str, heading: str) -> dict[str, str]:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     return {key: rest for key, rest in re.findall(r"^\| `(\w+)` \|([^|]*)\|", section, flags=re.M)}
+
+
+def test_every_setting_of_every_cloud_is_on_the_page_and_no_other() -> None:
+    kinds = get_args(Settings.model_fields["cloud"].annotation)
+    known = {name for kind in kinds for name in kind.model_fields}
+    assert keys_of("configure.md", f"{NAMESPACE}:cloud").keys() == known
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -12,7 +12,7 @@ from nodestack.planning.plan import make_plan, require
 from nodestack.planning.result import Plan
 from nodestack.provisioning.document import MACHINE_FIELDS, NodeDocument
 from nodestack.settings import parse
-from tests.planning.requests import plan, request
+from tests.planning.plans import plan, request
 from tests.stacks import config
 
 GIB = 2**30

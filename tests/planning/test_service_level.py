@@ -7,7 +7,7 @@ import pytest
 from nodestack.catalog import load
 from nodestack.planning.service_level import Chooser
 from nodestack.settings import ServingSettings, WorkloadSettings
-from tests.planning.requests import plan
+from tests.planning.plans import plan
 
 PROFILES = load().profiles
 Name = Literal["ttft", "throughput", "reasoning", "tools"]

@@ -86,3 +86,20 @@ def test_wrong_values_and_unknown_names_come_in_one_message() -> None:
 def test_two_sources_of_the_workloads_length_contradict_each_other() -> None:
     with pytest.raises(SettingsError, match="both trace_length_p95 and trace_lengths_file"):
         parse(config(workload={"trace_lengths_file": "x", "trace_length_p95": 5}))
+
+
+def test_a_cloud_that_nobody_knows_is_refused_with_those_there_are() -> None:
+    with pytest.raises(SettingsError, match=r"nodestack:cloud.kind is 'aws', allowed are local, spheron, verda, ssh"):
+        parse(config(cloud={"kind": "aws"}))
+
+
+def test_a_clouds_own_keys_are_named_as_a_stack_file_has_them() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        parse(config(cloud={"kind": "local", "hardware_profil": "x"}))
+    assert "nodestack:cloud.hardware_profil is no setting; did you mean nodestack:cloud.hardware_profile?" in str(
+        refusal.value
+    )
+    with pytest.raises(
+        SettingsError, match=r"nodestack:cloud.base_url is 'http://x.example': a cloud is asked over https"
+    ):
+        parse(config(cloud=None) | {"nodestack:cloud": '{"kind": "spheron", "base_url": "http://x.example"}'})

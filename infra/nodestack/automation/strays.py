@@ -3,6 +3,7 @@
 import threading
 
 import yaml
+from pydantic import TypeAdapter
 
 from nodestack import naming
 from nodestack.automation.checkout import PROJECT, Checkout
@@ -22,7 +23,7 @@ def remove(checkout: Checkout, stack: str) -> list[str]:
     if _known(checkout, stack):
         return []
     document = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8"))
-    cloud = CloudSettings.model_validate(document["config"][f"{PROJECT}:cloud"])
+    cloud: CloudSettings = TypeAdapter(CloudSettings).validate_python(document["config"][f"{PROJECT}:cloud"])
     name = naming.node_name(PROJECT, stack)
     node = nodes.delete_by_name(
         open_account(naming.account(cloud, checkout.root)), name, progress=print, cancelled=threading.Event()

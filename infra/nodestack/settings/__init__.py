@@ -2,7 +2,6 @@
 
 from nodestack.settings.parsing import NAMESPACE, parse, validate
 from nodestack.settings.sections import (
-    CloudSettings,
     EngineSettings,
     ModelSettings,
     NodeChoice,
@@ -12,15 +11,16 @@ from nodestack.settings.sections import (
     Request,
     Section,
     ServingSettings,
-    Settings,
     VolumeSettings,
     WorkloadSettings,
 )
+from nodestack.settings.stack import CloudSettings, LocalCloudSettings, Settings
 
 __all__ = [
     "NAMESPACE",
     "CloudSettings",
     "EngineSettings",
+    "LocalCloudSettings",
     "ModelSettings",
     "NodeChoice",
     "NodeSettings",

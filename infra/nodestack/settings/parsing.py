@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 from nodestack.catalog import Catalog
 from nodestack.errors import SettingsError
 from nodestack.settings import traces
-from nodestack.settings.sections import Section, Settings
+from nodestack.settings.sections import Section
+from nodestack.settings.stack import Settings
 
 NAMESPACE = "nodestack"
 SECRETS = frozenset({"api_key", "ssh_private_key", "hub_token"})
@@ -103,35 +104,60 @@ def _decode(value: str) -> Any:
 
 def _explain(kind: type[Section], problem: ErrorDetails) -> str:
     path = [str(part) for part in problem["loc"]]
-    key = f"{NAMESPACE}:{'.'.join(path)}" if path else NAMESPACE
     error, context = problem["type"], problem.get("ctx", {})
+    if error in {"union_tag_invalid", "union_tag_not_found"}:
+        return f"{NAMESPACE}:{path[0]}.kind {_no_kind(_kinds(kind, path[0]), context.get('tag'))}"
+    key = f"{NAMESPACE}:{'.'.join(_without_kind(kind, path))}" if path else NAMESPACE
     if error == "missing":
         hint = ": `make init` generates it" if key.endswith(("api_key", "ssh_private_key")) else ""
         return f"{key} is missing{hint}"
     if error == "extra_forbidden":
         return f"{key} is no setting{_suggest(kind, path)}"
-    if error == "value_error":
+    if error == "value_error" and isinstance(problem["input"], Mapping):
         return f"{NAMESPACE}:{context['error']}"
+    return _wrong_value(path, key, problem)
+
+
+def _wrong_value(path: list[str], key: str, problem: ErrorDetails) -> str:
+    found, said = problem["input"], str(problem.get("ctx", {}).get("error", problem["msg"]))
     if path == ["model", "commit"]:
-        found = str(problem["input"])
-        return f"{key} is {found!r}: a pin is 40 hex digits, branches, tags and short hashes are refused"
+        return f"{key} is {str(found)!r}: a pin is 40 hex digits, branches, tags and short hashes are refused"
     if path and path[0] in SECRETS:
         return f"{key}: {problem['msg']}"
-    return f"{key} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    return f"{key} is {found!r}: {said[0].lower()}{said[1:]}"
+
+
+def _no_kind(kinds: list[str], found: str | None) -> str:
+    return f"is {found!r}, allowed are {', '.join(kinds)}" if found else f"is missing: say one of {', '.join(kinds)}"
+
+
+def _kinds(kind: type[Section], section: str) -> list[str]:
+    """Return what `kind` may say in a section that is one of several."""
+    members = get_args(kind.model_fields[section].annotation)
+    return [str(member.model_fields["kind"].default) for member in members]
+
+
+def _without_kind(kind: type[Section], path: list[str]) -> list[str]:
+    """Return a path as a stack file has it: pydantic puts the kind into it where a section is one of several."""
+    several = len(path) > 1 and path[0] in kind.model_fields and get_args(kind.model_fields[path[0]].annotation)
+    return [path[0], *path[2:]] if several and path[1] in _kinds(kind, path[0]) else path
 
 
 def _suggest(kind: type[Section], path: list[str]) -> str:
     known = _keys(kind, path[:-1])
     close = get_close_matches(path[-1], known, n=1)
     if close:
-        return f"; did you mean {NAMESPACE}:{'.'.join([*path[:-1], close[0]])}?"
+        return f"; did you mean {NAMESPACE}:{'.'.join([*_without_kind(kind, path)[:-1], close[0]])}?"
     return f"; known here: {', '.join(known)}" if known else ""
 
 
 def _keys(kind: type[Section], path: Iterable[str]) -> list[str]:
     section: Any = kind
     for part in path:
+        if get_args(section):
+            section = next(each for each in get_args(section) if each.model_fields["kind"].default == part)
+            continue
         section = section.model_fields[part].annotation
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+        if not get_args(section) and not (isinstance(section, type) and issubclass(section, BaseModel)):
             return []
     return list(section.model_fields)

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from docstring_parser import parse
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from nodestack.settings.parsing import NAMESPACE, SECRETS
-from nodestack.settings.sections import Settings
+from nodestack.settings.stack import Settings
 
 EXAMPLES = Path(__file__).with_name("examples.yaml")
 TYPES = {
@@ -65,9 +65,12 @@ def _settings(section: type[BaseModel], path: tuple[str, ...]) -> Iterator[Setti
     schema = section.model_json_schema()
     meanings = _meanings(section)
     for name, field in section.model_fields.items():
-        inner = _section_of(field.annotation)
-        if inner is not None:
-            yield from _settings(inner, (*path, name))
+        inner = _sections_of(field.annotation)
+        if len(inner) > 1:
+            yield from _one_of(inner, (*path, name))
+            continue
+        if inner:
+            yield from _settings(inner[0], (*path, name))
             continue
         told = _plain(schema["properties"][name], schema)
         allowed = tuple(told.get("enum", ())) or ((told["const"],) if "const" in told else ())
@@ -79,14 +82,29 @@ def _settings(section: type[BaseModel], path: tuple[str, ...]) -> Iterator[Setti
             allowed=allowed,
             required=field.is_required(),
             default=default,
-            meaning=meanings[name],
+            meaning=meanings.get(name, ""),
             example=_example(key, told, default),
         )
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
+def _one_of(sections: Sequence[type[BaseModel]], path: tuple[str, ...]) -> Iterator[Setting]:
+    """Yield the settings of a section that is one of several, told apart by its `kind`."""
+    kinds = {str(section.model_fields["kind"].default): section for section in sections}
+    what = "; ".join(f"`{kind}`: {parse(section.__doc__ or '').short_description}" for kind, section in kinds.items())
+    key = ".".join((*path, "kind"))
+    yield Setting(
+        key=key, type="one of these", allowed=tuple(kinds), required=True, default=None, meaning=what,
+        example=f"--set {key}={next(iter(kinds))}",
+    )  # fmt: skip
+    for kind, section in kinds.items():
+        for setting in _settings(section, path):
+            if setting.key != key:
+                yield setting.model_copy(update={"meaning": f"Of `{kind}`: {setting.meaning}"})
+
+
+def _sections_of(annotation: Any) -> list[type[BaseModel]]:
     kinds = (annotation, *get_args(annotation))
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
 def _meanings(section: type[BaseModel]) -> dict[str, str]:

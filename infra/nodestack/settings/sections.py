@@ -1,8 +1,8 @@
-"""What a stack may configure, section by section: frozen and documented."""
+"""What a plan may be asked for, section by section: frozen and documented."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from nodestack.planning.cost_terms import CostTerms
 
@@ -14,20 +14,6 @@ class Section(BaseModel):
     """Base of all sections: immutable, unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CloudSettings(Section):
-    """Who makes the machine.
-
-    Attributes:
-        kind: `local` makes systemd-nspawn machines on this host.
-        directory: Where the local cloud keeps nodes and disks, relative to the project.
-        hardware_profile: Recorded hardware that a local node's driver packages replay.
-    """
-
-    kind: Literal["local"]
-    directory: str = ".nodestack/local"
-    hardware_profile: str = "h100-sxm5-x8"
 
 
 class NodeChoice(Section):
@@ -170,39 +156,3 @@ class Request(Section):
     cost: CostTerms = Field(default_factory=CostTerms)
     volume: VolumeSettings | None = None
     cloud: str | None = None
-
-
-class Settings(Section):
-    """A whole stack.
-
-    Attributes:
-        api_key: Secret; what clients of the endpoint send as bearer token.
-        ssh_private_key: Secret; OpenSSH ed25519 key that may log in to the node.
-        hub_token: Secret; token for the hub, where the repository needs one.
-    """
-
-    cloud: CloudSettings
-    node: NodeSettings
-    volume: VolumeSettings
-    model: ModelSettings
-    engine: EngineSettings
-    serving: ServingSettings = Field(default_factory=ServingSettings)
-    workload: WorkloadSettings = Field(default_factory=WorkloadSettings)
-    cost: CostTerms = Field(default_factory=CostTerms)
-    api_key: Annotated[SecretStr, Field(min_length=16)]
-    ssh_private_key: SecretStr
-    hub_token: SecretStr | None = None
-
-    @property
-    def request(self) -> Request:
-        """What the planner needs of this stack."""
-        return Request(
-            node=NodeChoice(shape=self.node.shape, purpose=self.node.purpose),
-            model=self.model,
-            engine=self.engine,
-            serving=self.serving,
-            workload=self.workload,
-            cost=self.cost,
-            volume=self.volume,
-            cloud=self.cloud.kind,
-        )
