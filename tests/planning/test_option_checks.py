@@ -6,9 +6,12 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from nodestack.catalog.corrections import Correction, corrections
-from nodestack.catalog.engine_options import option_table
+from nodestack.catalog.engine_options import Option, option_table
+from nodestack.clouds.local import tiny_model
 from nodestack.planning.option_checks import NOTICED, Checked
+from nodestack.planning.options import OWNED, config_file
 from nodestack.planning.parallel import Parallel
+from tests.engine_parsers import Asked, judge
 from tests.option_sets import CATALOG, VERSIONS, WRONG_OPTIONS, as_said, checker, label, planned
 
 PLANNED = planned(Parallel(8))
@@ -105,6 +108,7 @@ def test_three_kinds_of_refusal_are_told_apart() -> None:
         ({"cudagraph-capture-sizes": []}, "is an empty list, which the engine would leave out"),
         ({"no-enforce-eager": False}, "say enforce-eager: true, or no-enforce-eager: true"),
         ({"no-stream-interval": True}, "is no option of vLLM 0.23.0"),
+        ({"lora-modules": ["law"]}, "is 'law': it takes name=path, or JSON with name and path"),
     ],
 )
 def test_what_a_parser_would_refuse_is_refused_with_what_it_takes(options: dict[str, JsonValue], said: str) -> None:
@@ -129,6 +133,8 @@ def test_what_a_parser_would_refuse_is_refused_with_what_it_takes(options: dict[
             {"compilation-config": {"pass_config": {"enable_sp": True}, "cache_dir": "/c"}},
         ),
         ({"disable-log-stats": False}, {}),
+        ({"attention-config.backend": "FLASH_ATTN"}, {"attention-config": {"backend": "FLASH_ATTN"}}),
+        ({"lora-modules": ["law=/lora/law"]}, {"lora-modules": ["law=/lora/law"]}),
     ],
 )  # fmt: skip
 def test_what_a_parser_takes_is_kept_under_its_own_name(
@@ -148,6 +154,8 @@ def test_what_a_parser_takes_is_kept_under_its_own_name(
         ({"enable-eplb": True}, {}, "set enable-expert-parallel: true"),
         ({"no-enable-chunked-prefill": True}, PLANNED, "65536 is more than max-num-batched-tokens: 8192"),
         ({"kv-cache-memory-bytes": "20G"}, PLANNED, "contradicts gpu-memory-utilization: 0.9"),
+        ({"structured-outputs-config": {"disable_additional_properties": True}}, {}, "backend: guidance"),
+        ({"kv-transfer-config": {"kv_connector": "x"}}, {}, "set kv-transfer-config.kv_role too"),
         ({"enforce-eager": True, "cudagraph-capture-sizes": [8]}, {}, "contradicts cudagraph-capture-sizes"),
         ({"structured-outputs-config.disable_any_whitespace": True}, {}, "backend: xgrammar or guidance"),
         ({"quantization": "fbgemm_fp8"}, {}, "allow-deprecated-quantization: true"),
@@ -214,6 +222,66 @@ def test_what_is_planned_is_never_refused() -> None:
     for version in VERSIONS:
         for parallel in (Parallel(8), Parallel(4), Parallel(1, 3), Parallel(8, 2), Parallel(8, expert=True)):
             assert checker(version).check({}, planned(parallel)).findings == ()
+
+
+def values_to_try(option: Option) -> list[JsonValue]:
+    values: list[JsonValue] = [True, False, 3, -1, 1.5, "abc", "8K", "1.5M", "", ["a", "b"], [1, 2], {"a": 1}, "[1]"]
+    values += (option.choices or ())[:2]
+    for key in option.keys or {}:
+        values += [{key: True}, {key: "x"}]
+    return values
+
+
+@pytest.mark.qualify
+@pytest.mark.vllm
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_the_real_parser_refuses_was_refused_before(version: str) -> None:
+    tried: list[tuple[str, JsonValue, Checked]] = []
+    for name, option in option_table(version).options.items():
+        if name in OWNED:
+            continue
+        for value in values_to_try(option):
+            tried.append((name, value, check({name: value}, version, {})))
+    written = [config_file({name: value} if checked.refusals else checked.options) for name, value, checked in tried]
+    verdicts = judge(version, [Asked(options=options) for options in written])
+    refused = [
+        (name, value, verdict.said)
+        for (name, value, checked), verdict in zip(tried, verdicts, strict=True)
+        if verdict.kind == "parser" and not checked.refusals and not is_left_to_the_parser(version, name, value)
+    ]
+    assert refused == []
+    assert sum(verdict.kind == "parser" for verdict in verdicts) > len(tried) / 4
+
+
+@pytest.mark.qualify
+@pytest.mark.vllm
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_said_to_end_the_configuration_does(version: str) -> None:
+    sets: list[dict[str, JsonValue]] = [
+        {"quantization": "compressed_tensors"},
+        {"quantization": "awq"},
+        {"quantization": "nonsense"},
+        {"enable-auto-tool-choice": True},
+        {"enable-log-outputs": True},
+        {"enable-eplb": True},
+        {"numa-bind-cpus": ["0-1"]},
+        {"enable-chunked-prefill": False, "max-model-len": 4096, "max-num-batched-tokens": 1024},
+        {"max-num-seqs": 32, "max-num-batched-tokens": 16},
+    ]
+    verdicts = judge(
+        version, [Asked(options=config_file(options), directory=tiny_model.checkpoint()) for options in sets]
+    )
+    assert [verdict.kind for verdict in verdicts] == ["configuration"] * len(sets)
+    for options in sets:
+        free = {name: value for name, value in options.items() if name not in OWNED}
+        kinds = {finding.kind for finding in checker(version, "plain").check(free, options).findings}
+        assert kinds == {"configuration"}, options
+
+
+def is_left_to_the_parser(version: str, name: str, value: JsonValue) -> bool:
+    """Keys of groups whose class takes what cannot be told from its annotation."""
+    keys = option_table(version).options[name].keys or {}
+    return isinstance(value, dict) and any(keys[key].type == "any" for key in value if key in keys)
 
 
 @given(

@@ -14,7 +14,7 @@ from typing import Any
 sys.argv = [sys.argv[0], "--help"]
 
 from vllm.config import cache, structured_outputs  # noqa: E402
-from vllm.entrypoints.cli.serve import ServeSubcommand  # noqa: E402
+from vllm.entrypoints.cli import serve  # noqa: E402
 from vllm.model_executor.layers import quantization  # noqa: E402
 from vllm.model_executor.model_loader import _LOAD_FORMAT_TO_MODEL_LOADER  # noqa: E402
 from vllm.reasoning import ReasoningParserManager  # noqa: E402
@@ -40,7 +40,7 @@ NOT_OPTIONS = {"help", "config"}
 def main() -> None:
     """Print the description."""
     root = FlexibleArgumentParser(prog="vllm")
-    parser = ServeSubcommand().subparser_init(root.add_subparsers(dest="subparser"))
+    parser = serve.ServeSubcommand().subparser_init(root.add_subparsers(dest="subparser"))
     options = {}
     for action in parser._actions:
         if action.option_strings and action.dest not in NOT_OPTIONS:
@@ -83,6 +83,8 @@ def _kind(action: argparse.Action) -> Description:
     config, converter = _converter(action.type)
     if config is not None:
         return {"type": "config", "keys": _keys(config, ())}
+    if type(action).__name__ == "LoRAParserAction":
+        return {"type": "adapter"}
     if action.type is None:
         return {"type": "text"}
     return {"type": CONVERTERS.get(converter, "text")}
@@ -117,7 +119,7 @@ def _hint(hint: Any, above: tuple[type, ...]) -> Description:
             return {"type": "config", "keys": _keys(only, above)}
         if only in SCALARS:
             return {"type": SCALARS[only]}
-    return {"type": "json"}
+    return {"type": "any"}
 
 
 def _parts(hint: Any) -> list[Any]:

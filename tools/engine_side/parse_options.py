@@ -39,7 +39,8 @@ def _judge(root: FlexibleArgumentParser, one: dict[str, Any]) -> Verdict:
     try:
         with contextlib.redirect_stderr(said):
             understood = _parse(root, model, one)
-    except (SystemExit, ValueError, TypeError, AttributeError) as error:
+    # The parser leaves by SystemExit, and some of its converters by whatever happens to them.
+    except (SystemExit, Exception) as error:
         lines = [line.strip() for line in said.getvalue().splitlines() if ": error: " in line]
         return {"kind": "parser", "said": lines[-1].split(": error: ", 1)[1] if lines else str(error), "values": {}}
     values = {name: value for name, value in vars(understood).items() if name not in {"config", "dispatch_function"}}

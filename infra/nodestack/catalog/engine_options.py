@@ -13,7 +13,18 @@ from nodestack.errors import CatalogError
 TABLES = Path(__file__).parent / "engines" / "options"
 
 OptionType = Literal[
-    "boolean", "flag", "integer", "size", "size_or_auto", "number", "text", "json", "text_or_json", "config"
+    "boolean",
+    "flag",
+    "integer",
+    "size",
+    "size_or_auto",
+    "number",
+    "text",
+    "json",
+    "text_or_json",
+    "adapter",
+    "config",
+    "any",
 ]
 
 
@@ -23,7 +34,8 @@ class Option(Entry):
     Attributes:
         type: What the parser makes of its value. `boolean` can be denied with `no-` in front, `flag` cannot; `size` is
             an integer that may end in k, m, g, t (powers of 1000) or K, M, G, T (of 1024), `size_or_auto` also "auto"
-            or -1; `config` has keys, and takes JSON as well.
+            or -1; `adapter` is `name=path` or an object with both; `config` has keys, and takes JSON as well; `any`
+            is a key that its configuration class does not describe simply.
         choices: All values it takes, where the parser has a list.
         many: Takes several values. Options that may be given several times take one each, and a file gives them once.
         default: The parser's own, where it is one value on every platform.

@@ -117,6 +117,13 @@ def _is_json(value: JsonValue) -> bool:
     return value is not None and not isinstance(value, bool)
 
 
+def _is_adapter(value: JsonValue) -> bool:
+    if isinstance(value, str) and "=" in value and "," not in value:
+        return all(value.split("=", 1))
+    described = _decoded(value)
+    return isinstance(described, dict) and {"name", "path"} <= described.keys()
+
+
 _TYPES: dict[str, tuple[str, Callable[[JsonValue], bool]]] = {
     "boolean": ("true or false", lambda value: isinstance(value, bool)),
     "flag": ("true or false", lambda value: isinstance(value, bool)),
@@ -129,5 +136,7 @@ _TYPES: dict[str, tuple[str, Callable[[JsonValue], bool]]] = {
     "number": ("a number", _is_number),
     "text": ("a text", _is_text),
     "json": ("JSON", _is_json),
+    "adapter": ("name=path, or JSON with name and path", _is_adapter),
+    "any": ("anything", lambda value: True),
     "text_or_json": ("a text or an object", lambda value: isinstance(value, dict) or _is_text(value)),
 }
