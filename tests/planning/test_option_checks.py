@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -195,6 +196,17 @@ def test_a_parser_that_is_not_the_models_is_refused_although_the_engine_would_st
     assert "Arcee Trinity Large writes what" in only_refusal(check({name: "kimi_k2"}))
     assert "known are:" in only_refusal(check({name: "arcee"}))
     assert check({"tool-call-parser": "qwen3_coder", "reasoning-parser": "deepseek_r1"}).refusals == []
+
+
+def test_what_is_wrong_for_one_model_is_right_for_the_one_that_needs_it() -> None:
+    ours = checker("0.23.0")
+    hermes = replace(ours, model=ours.model.model_copy(update={"tool_call_parser": "hermes"}))
+    assert hermes.check({"tool-call-parser": "hermes"}, {}).findings == ()
+    assert ours.weights.quantisation is not None
+    awq = ours.weights.model_copy(
+        update={"quantisation": ours.weights.quantisation.model_copy(update={"method": "awq"})}
+    )
+    assert replace(ours, weights=awq).check({"quantization": "awq"}, {}).refusals == []
 
 
 def test_a_quantization_method_is_the_checkpoints_or_refused() -> None:
