@@ -3,11 +3,10 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import yaml
-from pydantic import BaseModel
 
 from nodestack.catalog import load
 from nodestack.settings import Settings
@@ -20,43 +19,47 @@ def explain(*arguments: str) -> subprocess.CompletedProcess[str]:
     return inside("config", "explain", *arguments)
 
 
+def kinds_of_clouds() -> tuple[str, ...]:
+    return next(tuple(map(str, setting.allowed)) for setting in reference() if setting.key == "cloud.kind")
+
+
 def test_every_setting_of_every_section_is_explained_with_words_and_an_example() -> None:
     settings = reference()
     for name, field in Settings.model_fields.items():
-        section = field.annotation
-        kinds = [
-            kind for kind in (section, *get_args(section)) if isinstance(kind, type) and issubclass(kind, BaseModel)
-        ]
-        for kind in kinds:
-            for key in kind.model_fields:
-                assert any(f"{s.key}.".startswith(f"{name}.{key}.") for s in settings), f"{name}.{key}"
-        if not kinds:
-            assert any(setting.key == name for setting in settings), name
-    assert all(setting.meaning and setting.example for setting in settings)
+        for section in [
+            kind for kind in (field.annotation, *get_args(field.annotation)) if hasattr(kind, "model_fields")
+        ]:
+            for key in section.model_fields:
+                assert any(f"{setting.key}.".startswith(f"{name}.{key}.") for setting in settings), f"{name}.{key}"
+        assert any(setting.key.partition(".")[0] == name for setting in settings), name
+    assert [setting.key for setting in settings if not (setting.meaning and setting.example)] == []
 
 
-@pytest.mark.parametrize("cloud", ["local", "spheron", "verda", "ssh"])
+@pytest.mark.parametrize("cloud", kinds_of_clouds())
 def test_examples_are_settings_that_the_parser_takes(cloud: str) -> None:
-    values: dict[str, dict[str, object]] = {}
+    values: dict[str, Any] = {}
     for setting in reference():
-        if setting.key.startswith("cloud.") and not setting.meaning.startswith(f"Of `{cloud}`: "):
-            continue
         if setting.key in SECRETS:
             assert setting.example == f"pulumi config set --secret nodestack:{setting.key}"
-            values[setting.key] = "0123456789abcdef"  # type: ignore[assignment]
-            continue
-        flag, text = shlex.split(setting.example)
-        key, _, value = text.partition("=")
-        assert (flag, key[: len(setting.key)]) == ("--set", setting.key)
-        place = values
-        *sections, last = key.split(".")
-        for section in sections:
-            place = place.setdefault(section, {})  # type: ignore[assignment]
-        place[last] = yaml.safe_load(value)
-    del values["workload"]["trace_lengths_file"]
+            values[setting.key] = "0123456789abcdef"
+        elif setting.applies in {"", f"cloud.kind is {cloud}"}:
+            flag, text = shlex.split(setting.example)
+            key, _, value = text.partition("=")
+            assert (flag, key[: len(setting.key)]) == ("--set", setting.key)
+            *sections, last = key.split(".")
+            place = values
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[last] = yaml.safe_load(value)
     values["cloud"]["kind"] = cloud
+    del values["workload"]["trace_lengths_file"]
     checked = validate(Settings, values, load(), Path(), "examples")
-    assert checked.serving.max_model_len == 65536
+    assert (checked.cloud.kind, checked.serving.max_model_len) == (cloud, 65536)
+
+
+def test_a_key_that_only_some_clouds_have_says_which() -> None:
+    told = explain("cloud.device").stdout
+    assert "where cloud.kind is ssh; required" in told
 
 
 def test_one_setting_is_told_with_type_choices_and_default() -> None:

@@ -90,7 +90,8 @@ def test_every_way_to_set_a_value_reaches_the_plan(tmp_path: Path) -> None:
     assert plan["cost"]["utilisation"] == 0.6
     assert plan["service_level"]["profile"] == "throughput"
     assert plan["service_level"]["max_num_seqs"] == {"value": 7, "why": "the stack sets it"}
-    assert "95 % of traces have 95 tokens" in plan["service_level"]["max_model_len"]["why"]
+    assert plan["service_level"]["max_model_len"]["value"] == 1024
+    assert "95 tokens" in plan["service_level"]["max_model_len"]["why"]
     assert plan["options"]["stream-interval"] == 4
 
 
@@ -142,7 +143,16 @@ def test_all_that_is_wrong_with_a_line_is_one_message(tmp_path: Path) -> None:
         *("--model", "trinity-large-thinkin", "--node", "8x-h10", "--engine", "0.22.0", "--profile", "fast"),
         *("--set", "cost.live_price={usd_per_hour: -3, source: me, date: 2026-11-22}"),
         *("--set", f"workload.trace_lengths_file={tmp_path / 'lengths.txt'}"),
-        *("--set", "serving.max_model_length=1", "--set", "bogus", "--kv-bytes-per-gpu", "lots"),
+        *(
+            "--set",
+            "serving.max_model_length=1",
+            "--set",
+            "bogus",
+            "--kv-bytes-per-gpu",
+            "lots",
+            "--set",
+            "cost.api=gpt",
+        ),
     )
     told = "\n".join(problems)
     for what in (
@@ -155,9 +165,10 @@ def test_all_that_is_wrong_with_a_line_is_one_message(tmp_path: Path) -> None:
         "serving.max_model_length is no setting; did you mean nodestack:serving.max_model_len?",
         "--set bogus: say KEY=VALUE",
         "--kv-bytes-per-gpu is 'lots'",
+        "cost.api is 'gpt', known are: claude-opus-4.6",
     ):
         assert what in told
-    assert len(problems) == 9
+    assert len(problems) == 10
 
 
 def test_what_model_and_engine_never_do_is_told_with_the_rest() -> None:

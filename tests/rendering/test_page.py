@@ -82,7 +82,7 @@ def test_every_colour_of_a_plot_is_the_pages_own_in_light_and_in_dark(html: str)
 
 def test_what_is_logged_stands_beside_naive_estimate_and_plan(html: str) -> None:
     text = Reader(html).text
-    assert "naive estimate 24.21 GiB 3,381,658 12.90x +3.20 %" in text
+    assert "naive estimate 24.21 GiB 3,381,658 12.90x +3.24 %" in text
     assert "logged 26.73 GiB 3,275,586 12.50x" in text
     assert "Source: log of one user's start, published, 2026-11-01." in text
 

@@ -1,4 +1,4 @@
-"""What settings ask that their model or engine never does: known without a plan, told with all else that is wrong."""
+"""What settings ask that nothing can give: known without a plan, so that it is told with all else that is wrong."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from nodestack.catalog import Catalog
 from nodestack.catalog.corrections import corrections
 from nodestack.catalog.engine_options import option_table
+from nodestack.catalog.names import suggestion
 from nodestack.planning.option_checks import Checker
 from nodestack.settings import NAMESPACE
 
@@ -13,13 +14,16 @@ LENGTHS = (("serving", "max_model_len"), ("workload", "trace_length_p95"))
 
 
 def unworkable(values: Mapping[str, Any], catalog: Catalog) -> list[str]:
-    """Return lengths that the model does not know, and options that the engine refuses or that contradict each other.
+    """Return lengths that the model does not know, an API without a price, and options that the engine refuses.
 
     Args:
         values: Settings by section, as they were given: they may be wrong in other ways, which is not told here.
         catalog: Where model, node and engine are looked up; what is not found is not judged.
     """
-    return [f"{NAMESPACE}:{problem}" for problem in (*_lengths(values, catalog), *_options(values, catalog))]
+    return [
+        f"{NAMESPACE}:{problem}"
+        for problem in (*_lengths(values, catalog), *_api(values, catalog), *_options(values, catalog))
+    ]
 
 
 def _lengths(values: Mapping[str, Any], catalog: Catalog) -> Iterator[str]:
@@ -30,6 +34,12 @@ def _lengths(values: Mapping[str, Any], catalog: Catalog) -> Iterator[str]:
         length = _within(values, section, key)
         if longest is not None and isinstance(length, int) and length > longest:
             yield f"{section}.{key} is {length}, {name} knows {longest} positions"
+
+
+def _api(values: Mapping[str, Any], catalog: Catalog) -> Iterator[str]:
+    name, known = _within(values, "cost", "api"), catalog.prices.apis
+    if name is not None and name not in known:
+        yield f"cost.api is {name!r}, known are: {suggestion(str(name), known)}"
 
 
 def _options(values: Mapping[str, Any], catalog: Catalog) -> list[str]:

@@ -6,7 +6,6 @@ import json
 from nodestack.catalog import load
 from nodestack.commands.selection import kv_bytes, selected
 from nodestack.planning.plan import make_plan
-from nodestack.rendering.terminal import show
 
 
 def run(options: argparse.Namespace) -> int:
@@ -17,7 +16,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(plan.model_dump(mode="json"), indent=2))
     else:
-        from nodestack.rendering.plan_table import plan_table  # noqa: PLC0415 - not needed for JSON
+        # What draws tables takes as long to import as a plan to make; JSON needs none of it.
+        from nodestack.rendering.plan_table import plan_table  # noqa: PLC0415
+        from nodestack.rendering.terminal import show  # noqa: PLC0415
 
         show(plan_table(plan))
     return int(not plan.fits)

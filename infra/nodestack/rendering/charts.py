@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from matplotlib.typing import RcKeyType
 from nodestack.planning.result import RankBudget
 from nodestack.rendering.memory_bar import extent_bytes, parts
 from nodestack.rendering.units import GIB
+
+# The first plot on a machine takes seconds, which matplotlib would say on standard error.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 # Matplotlib wants real colours: each stands for a variable of the page's style sheet and is replaced by it at the end.
 COLOURS = {

@@ -1,5 +1,6 @@
 """A plan as one page of HTML that loads nothing: plots, tables and sources, for light and dark, wide and narrow."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ def page(plan: Plan, logged: Sequence[Logged]) -> str:
 
 
 def _json(value: object) -> str:
-    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _memory(plan: Plan) -> Figure | None:
@@ -154,5 +155,5 @@ def _side_by_side(logged: Logged) -> Iterator[tuple[str, ...]]:
 
 
 def _against(start: Start, name: str, memory: str, tokens: float, concurrency: float) -> tuple[str, ...]:
-    off = f"{(concurrency / start.concurrency - 1) * 100:+.2f} %"
+    off = f"{(tokens / start.tokens - 1) * 100:+.2f} %"
     return name, memory, units.count(tokens), units.times(concurrency), off

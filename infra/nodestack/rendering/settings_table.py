@@ -24,6 +24,8 @@ def settings_table(settings: Iterable[Setting]) -> Group:
 
 def _kind(setting: Setting) -> str:
     kind = setting.type if not setting.allowed else " | ".join(str(value) for value in setting.allowed)
+    if setting.applies:
+        kind = f"{kind}; where {setting.applies}"
     if setting.required:
         return f"{kind}; required"
     if setting.default is None:

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,7 @@ class Setting(BaseModel):
 
     Attributes:
         key: Section and name, as `--set` takes them.
+        applies: When it may be set, where that is not always.
         type: What its values are, in words.
         allowed: All values it may have, or none when they are not a list.
         required: Whether a stack must have it, or must when it has anything else of an optional group.
@@ -44,6 +45,7 @@ class Setting(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
+    applies: str
     type: str
     allowed: tuple[JsonValue, ...]
     required: bool
@@ -65,46 +67,53 @@ def _settings(section: type[BaseModel], path: tuple[str, ...]) -> Iterator[Setti
     schema = section.model_json_schema()
     meanings = _meanings(section)
     for name, field in section.model_fields.items():
-        inner = _sections_of(field.annotation)
+        inner = [*_sections(field.annotation)]
         if len(inner) > 1:
-            yield from _one_of(inner, (*path, name))
-            continue
-        if inner:
+            yield from _kinds(inner, (*path, name))
+        elif inner:
             yield from _settings(inner[0], (*path, name))
-            continue
-        told = _plain(schema["properties"][name], schema)
-        allowed = tuple(told.get("enum", ())) or ((told["const"],) if "const" in told else ())
-        default = None if field.is_required() else schema["properties"][name].get("default")
-        key = ".".join((*path, name))
-        yield Setting(
-            key=key,
-            type=_type(told),
-            allowed=allowed,
-            required=field.is_required(),
-            default=default,
-            meaning=meanings.get(name, ""),
-            example=_example(key, told, default),
-        )
+        else:
+            told = _plain(schema["properties"][name], schema)
+            default = None if field.is_required() else schema["properties"][name].get("default")
+            key = ".".join((*path, name))
+            yield Setting(
+                key=key,
+                applies="",
+                type=_type(told),
+                allowed=tuple(told.get("enum", ())) or ((told["const"],) if "const" in told else ()),
+                required=field.is_required(),
+                default=default,
+                meaning=meanings.get(name, ""),
+                example=_example(key, told, default),
+            )
 
 
-def _one_of(sections: Sequence[type[BaseModel]], path: tuple[str, ...]) -> Iterator[Setting]:
-    """Yield the settings of a section that is one of several, told apart by its `kind`."""
-    kinds = {str(section.model_fields["kind"].default): section for section in sections}
-    what = "; ".join(f"`{kind}`: {parse(section.__doc__ or '').short_description}" for kind, section in kinds.items())
-    key = ".".join((*path, "kind"))
+def _kinds(sections: list[type[BaseModel]], path: tuple[str, ...]) -> Iterator[Setting]:
+    """Yield the settings of a section that comes in kinds: which there are, and what each has."""
+    named = {section.model_fields["kind"].default: section for section in sections}
+    place = ".".join(path)
     yield Setting(
-        key=key, type="one of these", allowed=tuple(kinds), required=True, default=None, meaning=what,
-        example=f"--set {key}={next(iter(kinds))}",
-    )  # fmt: skip
-    for kind, section in kinds.items():
+        key=f"{place}.kind",
+        applies="",
+        type="one of these",
+        allowed=tuple(named),
+        required=True,
+        default=None,
+        meaning=" ".join(
+            f"`{kind}`: {parse(section.__doc__ or '').short_description}" for kind, section in named.items()
+        ),
+        example=f"--set {place}.kind={next(iter(named))}",
+    )
+    for kind, section in named.items():
         for setting in _settings(section, path):
-            if setting.key != key:
-                yield setting.model_copy(update={"meaning": f"Of `{kind}`: {setting.meaning}"})
+            if setting.key != f"{place}.kind":
+                yield setting.model_copy(update={"applies": f"{place}.kind is {kind}"})
 
 
-def _sections_of(annotation: Any) -> list[type[BaseModel]]:
-    kinds = (annotation, *get_args(annotation))
-    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield kind
 
 
 def _meanings(section: type[BaseModel]) -> dict[str, str]:
