@@ -52,7 +52,7 @@ def environment(version: str) -> Path:
         CloudError: The wheels that local nodes are given could not be fetched.
 
     >>> environment("0.23.0")  # doctest: +SKIP
-    PosixPath('/root/.cache/nodestack/engine-environment/vllm-0.23.0-cpu-5b557828/bin/python')
+    PosixPath('/home/you/.cache/nodestack/engine-environment/vllm-0.23.0-cpu-5b557828/bin/python')
     """
     lock = _lock(version)
     root = cache_root() / "engine-environment"
