@@ -196,3 +196,24 @@ def test_an_account_that_names_another_machine_by_now_has_no_such_node(here: Mac
 def test_a_volume_must_be_a_device() -> None:
     with pytest.raises(ValidationError, match="pattern"):
         account(22, device="/srv/weights")
+
+
+def test_the_lifecycle_takes_the_machine_gives_it_up_and_takes_it_again(here: Machine) -> None:
+    cloud = SshCloud(account(here.port))
+
+    def up() -> str:
+        return nodes.ensure(
+            cloud,
+            request(),
+            wait=lambda node, progress, cancelled: None,
+            progress=lambda _: None,
+            cancelled=Event(),
+            boot=AT_ONCE,
+        ).identity
+
+    first = up()
+    assert up() == first
+    nodes.delete_by_name(cloud, "demo-node", progress=lambda _: None, cancelled=Event(), pace=AT_ONCE)
+    assert cloud.find_node("demo-node") is None
+    assert up() == first
+    assert here.logins == 0

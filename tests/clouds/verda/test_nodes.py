@@ -94,6 +94,17 @@ def test_another_instance_with_an_unknown_status_is_no_concern(shop: Shop) -> No
     assert shop.cloud.find_node("demo-node") is not None
 
 
+def test_a_node_without_gpus_is_not_taken_for_another_machine(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, _ = shop.node()
+    shop.node(name="cpu-only")
+    told = shop.project.instance_json
+    monkeypatch.setattr(shop.project, "instance_json", lambda machine: told(machine) | {"gpu": None})
+    with pytest.raises(AmbiguousError, match="which GPUs"):
+        shop.cloud.find_node("demo-node")
+    assert shop.cloud.read_node(node.node_id) is not None
+    assert len(shop.cloud.list_nodes()) == 2
+
+
 def test_a_name_that_another_one_begins_with_is_told_apart(shop: Shop) -> None:
     shop.node(name="demo-node-2")
     assert shop.cloud.find_node("demo-node") is None

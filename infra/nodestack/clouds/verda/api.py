@@ -65,6 +65,10 @@ def _absent_as_text(value: object) -> object:
     return "" if value is None else value
 
 
+def _absent_as_object(value: object) -> object:
+    return {} if value is None else value
+
+
 Text = Annotated[str, BeforeValidator(_absent_as_text)]
 Ids = Annotated[tuple[str, ...], BeforeValidator(_absent_as_empty)]
 
@@ -119,7 +123,7 @@ class InstanceType(Answer):
     price_per_hour: Decimal
     spot_price: Decimal | None = None
     currency: str = "usd"
-    gpu: Gpus = Gpus()
+    gpu: Annotated[Gpus, BeforeValidator(_absent_as_object)] = Gpus()
     supported_os: Ids = ()
 
 
@@ -155,7 +159,7 @@ class Instance(Answer):
     ip: Text = ""
     created_at: datetime
     price_per_hour: Decimal | None = None
-    gpu: Gpus = Gpus()
+    gpu: Annotated[Gpus, BeforeValidator(_absent_as_object)] = Gpus()
     is_spot: bool = False
     os_volume_id: Text = ""
     volume_ids: Ids = ()

@@ -147,10 +147,18 @@ class VerdaCloud:
         self._change(orders.VolumeAction(id=volume_id, action="delete", is_permanent=True))
 
     def find_node(self, name: str) -> Node | None:
-        """Return the instance of this hostname; those that ended do not count, a hostname is free again then."""
+        """Return the instance of this hostname; those that ended do not count, a hostname is free again then.
+
+        Raises:
+            AmbiguousError: Its status or its GPUs are not told, and whether to keep it hangs on them.
+        """
         named = [translate.node(found) for found in self._client.instances() if found.hostname == name]
         nodes = [node for node in named if node.status is not NodeStatus.TERMINATED]
         _require_one("instances", name, [node.node_id for node in nodes])
+        for node in nodes:
+            if not (node.gpu and node.gpu_count):
+                # Taken for another machine than asked for, it would be deleted.
+                raise AmbiguousError(f"Verda does not tell which GPUs instance {node.node_id} ({name}) has: run again")
         return nodes[0] if nodes else None
 
     def list_nodes(self) -> tuple[Node, ...]:
