@@ -51,8 +51,8 @@ class Machines(Protocol):
     def is_alive(self, machine_id: str) -> bool:
         """Return whether anything of a machine is left."""
 
-    def end(self, machine_id: str) -> None:
-        """Have a machine be gone; one that is gone is no error."""
+    def end(self, machine_id: str, *, at_once: bool = False) -> None:
+        """Have a machine be gone, shut down or `at_once` as if its power was cut; one that is gone is no error."""
 
     def make_disk(self, disk_id: str, size_gib: int) -> None: ...
 
@@ -83,7 +83,7 @@ class MemoryMachines:
         """Return True until it is ended."""
         return machine_id in self._places
 
-    def end(self, machine_id: str) -> None:
+    def end(self, machine_id: str, *, at_once: bool = False) -> None:
         """Forget it."""
         self._places.pop(machine_id, None)
 

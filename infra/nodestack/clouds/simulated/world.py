@@ -242,6 +242,14 @@ class World:
             self.ledger.write(self.now(), "volume_grown", disk.disk_id, disk.name)
             return disk
 
+    def close(self) -> None:
+        """End whatever stands behind machines and volumes: a world that ends leaves nothing on its host."""
+        with self.lock:
+            for machine in self.living():
+                self._force(machine.machine_id, State.PREEMPTED)
+            for disk in self.disks.values():
+                self._behind.delete_disk(disk.disk_id)
+
     def delete_disk(self, disk_id: str) -> None:
         """Delete a volume that nothing holds."""
         with self.lock:
@@ -257,7 +265,7 @@ class World:
         with self.lock:
             machine = self.machine(machine_id)
             if machine.state in LIVING:
-                self._behind.end(machine_id)
+                self._behind.end(machine_id, at_once=True)
                 self._end(machine, state)
 
     def _end(self, machine: Machine, state: State) -> None:
