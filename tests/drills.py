@@ -27,6 +27,7 @@ class Drills:
         self.path = DIRECTORY / f"{tree}.json"
         self.durations_path = DIRECTORY / "durations.json"
         self.passed: dict[str, dict[str, Any]] = _load(self.path)
+        self.collected: set[str] = set()
         self.durations: dict[str, float] = _load(MEASURED)["seconds"] | _load(self.durations_path)
 
     def record(self, name: str, seconds: float, figures: dict[str, Any]) -> None:
@@ -39,6 +40,11 @@ class Drills:
     def estimate_s(self, names: list[str]) -> float:
         """Seconds that drills will take, from what they took before."""
         return sum(self.durations.get(name, TYPICAL_S) for name in names)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let figures that were measured before the drills join the closing line."""
+    parser.addoption("--figures", action="append", default=[], metavar="FILE", help="JSON of figures for the last line")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         independent = all(item.get_closest_marker("independent") for item in tests)
         open_ones = [item for item in tests if item.nodeid not in drills.passed]
         todo += open_ones if independent else tests if open_ones else []
+    drills.collected = {item.nodeid for item in items}
     done = [item for item in items if item not in todo]
     if done:
         config.hook.pytest_deselected(items=done)
@@ -85,10 +92,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """End with one line of figures."""
     drills = config.stash[_KEY]
     failed = len(terminalreporter.stats.get("failed", [])) + len(terminalreporter.stats.get("error", []))
-    figures = {name: value for measured in drills.passed.values() for name, value in measured.items()}
-    figures |= _load(DIRECTORY / "noop_up.json")
+    passed = [measured for name, measured in drills.passed.items() if name in drills.collected]
+    figures = {name: value for measured in passed for name, value in measured.items()}
+    for path in config.getoption("--figures"):
+        figures |= _load(Path(path))
     shown = "".join(f", {name} {value}" for name, value in figures.items())
-    terminalreporter.write_line(f"drills: {len(drills.passed)} passed, {failed} failed{shown}")
+    terminalreporter.write_line(f"drills: {len(passed)} passed, {failed} failed{shown}")
 
 
 def _tree() -> str:
