@@ -18,7 +18,7 @@ from nodestack.clouds.verda.cloud import VerdaCloud
 
 SECRET = "the-client-secret"  # noqa: S105 - of a cloud that ends with the test
 HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nthe-host-key\n-----END OPENSSH PRIVATE KEY-----"
-PATIENCE = Patience(timeout_s=0.5, attempts=3, delay_s=0.01)
+PATIENCE = Patience(timeout_s=5, attempts=3, delay_s=0.01)
 
 
 @dataclass

@@ -257,6 +257,18 @@ def test_an_order_is_never_sent_twice_on_doubt(shop: Shop, kind: Kind, made: int
     assert len(shop.world.living()) == made
 
 
+@pytest.mark.parametrize("path", ["/scripts", "/sshkeys"])
+def test_doubt_before_the_order_is_no_doubt_about_the_order(shop: Shop, path: str) -> None:
+    request = shop.request(shop.volume())
+    shop.strike(Kind.CUT_AFTER, "POST", path)
+    shop.cloud.create_node(request, shop.told.append)
+    assert (len(shop.project.scripts), shop.world.report().orders) == (1, {"demo-node": 1})
+    shop.strike(Kind.CUT_AFTER, "POST", "/scripts", times=2)
+    with pytest.raises(CloudError, match="Nothing was ordered") as refused:
+        shop.cloud.create_node(request.model_copy(update={"name": "demo-node-2"}), shop.told.append)
+    assert not isinstance(refused.value, AmbiguousError)
+
+
 def test_an_order_is_sent_again_after_429(shop: Shop) -> None:
     request = shop.request(shop.volume())
     shop.strike(Kind.TOO_MANY, "POST", "/instances")

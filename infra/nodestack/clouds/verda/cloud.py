@@ -1,6 +1,7 @@
 """A Verda project as a cloud: instances with a weights volume that stays and an OS volume that goes with them."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from nodestack.clouds.base import (
     Balance,
@@ -176,13 +177,11 @@ class VerdaCloud:
             AmbiguousError: Whether it was ordered is unknown: it is found again by its name.
         """
         offer = orders.orderable(request)
-        self._clear_remains(request.name)
+        script_id, key_id = self._prepare(request)
         progress(
             f"ordering {offer.gpu_count} GPUs ({offer.gpu}) in {offer.region} at ${offer.usd_per_hour:.2f} an hour"
         )
-        script_id = self._client.create_script(request.name, startup_script(request.ssh_host_private_key))
         try:
-            key_id = self._ssh_key(request)
             made = self._client.create_instance(orders.of_node(request, offer, script_id, key_id))
         except AmbiguousError:
             raise
@@ -225,6 +224,21 @@ class VerdaCloud:
             self._clear_remains(instance.hostname)
         elif instance.startup_script_id:
             self._forget_script(instance.startup_script_id)
+
+    def _prepare(self, request: NodeRequest) -> tuple[str, str]:
+        """Return a startup script and an SSH key for a node; neither bills."""
+        with suppress(AmbiguousError):
+            return self._script_and_key(request)
+        # The second attempt clears away what may have come of the first.
+        try:
+            return self._script_and_key(request)
+        except AmbiguousError as unclear:
+            raise CloudError(f"{unclear}. Nothing was ordered: run again") from unclear
+
+    def _script_and_key(self, request: NodeRequest) -> tuple[str, str]:
+        self._clear_remains(request.name)
+        script = startup_script(request.ssh_host_private_key)
+        return self._client.create_script(request.name, script), self._ssh_key(request)
 
     def _ssh_key(self, request: NodeRequest) -> str:
         wanted = request.ssh_public_key.split()[:2]
