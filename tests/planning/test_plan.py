@@ -1,5 +1,6 @@
 """Plans as a whole: what is refused, what is warned of, and what a stack gets of it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,6 +135,18 @@ def test_an_fp8_cache_on_a_cpu_is_refused_beforehand() -> None:
 
 def test_an_engine_build_that_the_shape_cannot_run_is_refused() -> None:
     assert "engine.build is 'cpu', node.shape '8x-h100-sxm5' runs the 'cuda' build" in refusal(engine={"build": "cpu"})
+
+
+def test_an_engine_that_nodes_cannot_get_is_refused_to_a_stack_only() -> None:
+    engine = {"version": "0.32.0"}
+    assert "engine.version '0.32.0' can be planned, nodes can get 0.23.0" in refusal(cloud="spheron", engine=engine)
+    assert plan(engine=engine).fits
+
+
+def test_the_engines_that_nodes_can_get_are_those_with_locks() -> None:
+    locks = Path(__file__).parents[2] / "playbooks/roles/vllm/files"
+    for version, engine in load().engines.items():
+        assert engine.on_nodes == (locks / f"requirements-{version}-cuda.txt").exists()
 
 
 def test_a_sequence_longer_than_the_model_knows_is_refused_wherever_it_was_said() -> None:

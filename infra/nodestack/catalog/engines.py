@@ -115,6 +115,7 @@ class Engine(Fact):
     """A vLLM version.
 
     Attributes:
+        on_nodes: Whether nodes can get it: its packages are locked by hash for them.
         torch: Version of torch it pins.
         cuda: CUDA that this torch is built for.
         minimum_driver: Oldest NVIDIA driver its torch runs on.
@@ -128,6 +129,7 @@ class Engine(Fact):
         unplanned: Options that change what the plan reckons with, each with what.
     """
 
+    on_nodes: bool
     torch: str
     cuda: str
     minimum_driver: str

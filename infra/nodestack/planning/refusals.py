@@ -53,6 +53,9 @@ def _builds(draft: Draft) -> Iterator[str]:
         yield (f"engine.build is {request.engine.build!r}, node.shape {request.node.shape!r} runs the {wanted!r} build")
     if request.cloud is not None and (request.cloud == "local") != (draft.shape.runs_on == "cpu"):
         yield f"cloud.kind {request.cloud!r} has no node of shape {request.node.shape!r}"
+    if request.cloud is not None and not draft.engine.on_nodes:
+        known = ", ".join(version for version, engine in draft.catalog.engines.items() if engine.on_nodes)
+        yield f"engine.version {request.engine.version!r} can be planned, nodes can get {known}"
     if request.cloud is not None and draft.shape.machines > 1:
         yield f"node.shape {request.node.shape!r} is {draft.shape.machines} machines, a stack makes one"
 
