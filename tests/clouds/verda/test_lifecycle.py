@@ -104,6 +104,18 @@ def test_whatever_goes_wrong_with_a_deletion_the_node_is_gone_in_the_end(shop: S
     assert (report.alive, report.volumes) == ((), ("demo-weights",))
 
 
+def test_a_node_that_takes_its_time_to_go_is_waited_for_and_never_adopted(open_shop: Open) -> None:
+    shop = open_shop(deleting_s=0.6)
+    leaving = up(shop)
+    shop.cloud.delete_node(leaving.node_id)
+    assert nodes.observe(shop.cloud, leaving.node_id) is not None
+    after = up(shop)
+    assert after.node_id != leaving.node_id
+    down(shop)
+    report = shop.world.report()
+    assert (report.alive, report.most_alive, report.volumes) == ((), {"demo-node": 1}, ("demo-weights",))
+
+
 def test_a_location_that_is_sold_out_leads_to_the_next_one_only_without_a_volume(shop: Shop) -> None:
     node = up(shop)
     down(shop)

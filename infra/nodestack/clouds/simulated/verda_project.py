@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import yaml
@@ -53,6 +53,7 @@ class Project:
         spot_word: The one spelling of the availability filter that is understood.
         preempted_leave_the_list: Whether a preempted instance is gone at once, rather than discontinued.
         currency: What prices and balance are in.
+        deleting_s: Simulated seconds that an instance is being deleted, still holding its volumes.
     """
 
     def __init__(  # noqa: PLR0913 - each by name
@@ -65,11 +66,12 @@ class Project:
         spot_word: str = "is_spot",
         preempted_leave_the_list: bool = False,
         currency: str = "usd",
+        deleting_s: float = 0,
     ) -> None:
         self.world = world
         self.credentials = (client_id, client_secret)
         self.token_s, self.spot_word, self.currency = token_s, spot_word, currency
-        self.preempted_leave_the_list = preempted_leave_the_list
+        self.preempted_leave_the_list, self.deleting_s = preempted_leave_the_list, deleting_s
         self.tokens: dict[str, datetime] = {}
         self.keys: dict[str, tuple[str, str]] = {}
         self.scripts: dict[str, tuple[str, str]] = {}
@@ -79,6 +81,7 @@ class Project:
         self._scripts_of: dict[str, str | None] = {}
         self._policies: dict[str, str] = {}
         self._removed: set[str] = set()
+        self._leaving: dict[str, tuple[datetime, words.InstanceAct]] = {}
 
     def shown(self, machine: Machine) -> bool:
         """Return whether an instance is still told of."""
@@ -131,7 +134,11 @@ class Project:
         with self.world.lock:
             machine = self.machine(machine_id)
             if act.action == "delete":
-                self._delete(machine, act.volume_ids or (), for_good=act.delete_permanently)
+                if self.deleting_s:
+                    machine.shown_status = "deleting"
+                    self._leaving[machine_id] = (self.world.now() + timedelta(seconds=self.deleting_s), act)
+                else:
+                    self._delete(machine, act)
             elif act.action == "shutdown":
                 self.world.stop(machine_id)
             else:
@@ -162,6 +169,10 @@ class Project:
         """Detach what lost instances held, and do with their OS volumes what their policy says."""
         with self.world.lock:
             self.world.settle()
+            for machine_id, (until, act) in list(self._leaving.items()):
+                if until <= self.world.now():
+                    del self._leaving[machine_id]
+                    self._delete(self.world.machine(machine_id), act)
             for disk in list(self.world.disks.values()):
                 holder = self.world.machines.get(disk.attached_to or "")
                 if disk.attached_to is None or (holder is not None and holder.state in {*LIVING, State.FAILED}):
@@ -207,7 +218,8 @@ class Project:
         disk.attached_to = machine.machine_id
         self.world.ledger.write(self.world.now(), "volume_attached", disk.disk_id, disk.name)
 
-    def _delete(self, machine: Machine, volume_ids: tuple[str, ...], *, for_good: bool) -> None:
+    def _delete(self, machine: Machine, act: words.InstanceAct) -> None:
+        volume_ids = act.volume_ids or ()
         held = [disk for disk in self.world.disks.values() if disk.attached_to == machine.machine_id]
         require(set(volume_ids) <= {disk.disk_id for disk in held}, "a volume is not the instance's")
         if machine.state in LIVING:
@@ -216,7 +228,7 @@ class Project:
         for disk in held:
             self.world.detach(disk.disk_id)
             if disk.disk_id in volume_ids:
-                self._drop(disk, for_good=for_good)
+                self._drop(disk, for_good=act.delete_permanently)
 
     def _drop(self, disk: Disk, *, for_good: bool) -> None:
         if not for_good:
