@@ -1,8 +1,10 @@
 """Ask a hub, before anything is created, whether it has what a stack pins."""
 
-from http import HTTPStatus
+from http.client import HTTPException
 from ipaddress import ip_address
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from pydantic import SecretStr
 
@@ -62,16 +64,19 @@ def _ask_disk(repository: str, commit: str) -> str:
 
 
 def _ask(endpoint: str, repository: str, commit: str, token: SecretStr | None) -> str:
-    import httpx  # noqa: PLC0415 - not needed by a local stack, whose every second counts
-
-    headers = {"User-Agent": _USER_AGENT}
+    # The standard library's client: it is there in a tenth of the time, and every preview waits for it.
+    request = Request(f"{endpoint.rstrip('/')}/api/models/{repository}/revision/{commit}")  # noqa: S310 - checked below
+    if request.type not in {"http", "https"}:
+        raise CatalogError(f"model.hub is {endpoint!r}: a hub is asked over https or http")
+    request.add_header("User-Agent", _USER_AGENT)
     if token is not None:
-        headers["Authorization"] = f"Bearer {token.get_secret_value()}"
-    url = f"{endpoint.rstrip('/')}/api/models/{repository}/revision/{commit}"
+        # Unredirected: wherever the hub may send us, the token is not for there.
+        request.add_unredirected_header("Authorization", f"Bearer {token.get_secret_value()}")
     try:
-        reply = httpx.get(url, headers=headers, timeout=_TIMEOUT_S, follow_redirects=True)
-    except httpx.HTTPError as error:
+        with urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310 - checked above
+            return ""
+    except HTTPError as error:
+        with error:
+            return str(error.headers.get("X-Error-Code", f"HTTP {error.code}"))
+    except (OSError, HTTPException) as error:
         return type(error).__name__
-    if reply.status_code == HTTPStatus.OK:
-        return ""
-    return str(reply.headers.get("X-Error-Code", f"HTTP {reply.status_code}"))

@@ -1,11 +1,15 @@
 """Which offer to take: those that fit, cheapest first; pure, so that a preview and an order choose alike."""
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from nodestack.catalog.nodes import Shape
 from nodestack.clouds.base import Frozen, Market, Offer, OfferQuery, Volume
 from nodestack.clouds.offers import is_model
 from nodestack.errors import CloudError
+
+if TYPE_CHECKING:
+    # The plugin starts for every `pulumi up` and has no use for the catalogue.
+    from nodestack.catalog.nodes import Shape
 
 
 class Wish(Frozen):
@@ -32,7 +36,7 @@ class Wish(Frozen):
         return self.model_copy(update={"volume_provider": volume.provider, "volume_region": volume.region})
 
 
-def query_of(shape: Shape, market: Market = "on_demand", region: str | None = None) -> OfferQuery:
+def query_of(shape: "Shape", market: Market = "on_demand", region: str | None = None) -> OfferQuery:
     """Return what to ask a cloud for to get a shape of the catalogue.
 
     Raises:
