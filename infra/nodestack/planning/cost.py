@@ -168,7 +168,7 @@ def _headline(rate: Rate, terms: CostTerms, used: TokenCost | None) -> str:
     best, worst = used.usd_per_million_output_tokens
     even = used.break_even
     return (
-        f"{node}, {best:.2f} to {worst:.2f} USD per million output tokens at {terms.utilisation:.4g} of the "
+        f"{node}, {best:.2f} to {worst:.2f} USD per million output tokens at {terms.utilisation:.0%} of the "
         f"{used.throughput.kind} throughput; break-even with {even.api}: {_verdict(even)}"
     )
 

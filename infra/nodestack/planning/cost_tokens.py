@@ -72,7 +72,7 @@ def token_cost(throughput: AnyThroughput, bill: Bill) -> TokenCost:
         effective_below_api=_below(effective, bill.output_and_input) if effective else None,
         break_even_output_only=break_even(bill.node_usd_per_hour * month, (month, month), throughput, bill.output_only),
         break_even=break_even(run.usd, (run.hours, run.serving_hours), throughput, bill.output_and_input),
-        basis=f"at {bill.utilisation:.4g} of the {throughput.kind} throughput: {throughput.source}, {throughput.date}",
+        basis=f"at {bill.utilisation:.0%} of the {throughput.kind} throughput: {throughput.source}, {throughput.date}",
     )
 
 
