@@ -4,9 +4,8 @@ from collections.abc import Callable
 from threading import Event
 
 import pytest
-from pydantic import SecretStr
 
-from nodestack.clouds.base import Node, NodeRequest, NodeStatus, Progress, Volume, VolumeRequest
+from nodestack.clouds.base import Node, NodeStatus
 from nodestack.clouds.simulated.faults import Kind
 from nodestack.clouds.simulated.things import Rules
 from nodestack.errors import (
@@ -19,90 +18,24 @@ from nodestack.errors import (
     OutOfStock,
     VolumeInUse,
 )
-from nodestack.lifecycle import attachments, nodes, volumes
-from nodestack.lifecycle.choose import Wish
+from nodestack.lifecycle import attachments, nodes
 from nodestack.lifecycle.pace import Pace
 from tests.clouds.spheron.bench import QUERY, Spheron
+from tests.lifecycle.stack import WISH, Stack, reachable
 
 DEPLOYMENTS, VOLUMES = "/api/deployments", "/api/volumes"
-QUICK = Pace(timeout_s=0.4, poll_s=0.01)
-WISH = Wish(query=QUERY)
-
-
-class Stack:
-    """One stack that is brought up and torn down.
-
-    Attributes:
-        said: Lines of progress.
-    """
-
-    def __init__(self, sim: Spheron) -> None:
-        self.sim = sim
-        self.said: list[str] = []
-        self.cancelled = Event()
-
-    def volume(self, wish: Wish | None = WISH) -> Volume:
-        return volumes.ensure(
-            self.sim.cloud,
-            VolumeRequest(name="weights", size_gib=10),
-            progress=self.said.append,
-            cancelled=self.cancelled,
-            wish=wish,
-            settle=QUICK,
-        )
-
-    def node(self, volume: Volume, wish: Wish = WISH) -> Node:
-        return nodes.ensure(
-            self.sim.cloud,
-            NodeRequest(
-                name="web",
-                shape="8x-h100-sxm5",
-                volume_id=volume.volume_id,
-                ssh_public_key="ssh-ed25519 AAAA",
-                ssh_host_private_key=SecretStr("k"),
-            ),
-            wait=reachable,
-            progress=self.said.append,
-            cancelled=self.cancelled,
-            boot=Pace(timeout_s=5, poll_s=0.01),
-            wish=wish,
-            settle=QUICK,
-        )
-
-    def up(self, wish: Wish = WISH) -> Node:
-        return self.node(self.volume(wish), wish)
-
-    def down(self, node_id: str) -> None:
-        nodes.delete_until_gone(
-            self.sim.cloud, node_id, progress=self.said.append, cancelled=self.cancelled, pace=Pace(timeout_s=3)
-        )
-
-
-def reachable(node: Node, progress: Progress, cancelled: Event) -> None:
-    assert node.address
 
 
 @pytest.fixture
 def stack(sim: Spheron) -> Stack:
-    sim.cloud.poll_s = 0.01
     return Stack(sim)
-
-
-def require_one(sim: Spheron) -> None:
-    """Assert that there is one node, that there never were two at once, and that no volume was lost."""
-    report = sim.world.report()
-    assert report.alive == ("web",)
-    assert report.most_alive == {"web": 1}
-    assert (report.volumes, report.volumes_deleted) == (("weights",), ())
-    (machine,) = sim.world.living()
-    assert [disk.attached_to for disk in sim.world.disks.values()] == [machine.machine_id]
 
 
 def test_the_cheapest_that_fits_is_bought_where_the_volume_is_and_has_it(stack: Stack) -> None:
     node = stack.up()
     assert (node.region, node.usd_per_hour, node.status) == ("us-east-1", 17.6, NodeStatus.RUNNING)
     assert node.volume_id == stack.volume().volume_id
-    require_one(stack.sim)
+    stack.require_one()
 
 
 def test_what_is_there_is_found_again_and_nothing_is_bought(stack: Stack) -> None:
@@ -116,7 +49,7 @@ def test_sold_out_goes_to_the_next_offer_in_reach_of_the_volume(stack: Stack) ->
     stack.sim.world.stock[("8x-h100-a", "us-east-1", "on_demand")] = 0
     assert stack.node(volume).usd_per_hour == 21
     assert any("is sold out" in line for line in stack.said)
-    require_one(stack.sim)
+    stack.require_one()
 
 
 def test_all_sold_out_is_told_and_buys_nothing(stack: Stack) -> None:
@@ -158,7 +91,7 @@ def test_an_answer_lost_after_the_effect_makes_nothing_twice(stack: Stack, kind:
     stack.sim.fail(kind, "POST", path)
     stack.up()
     assert stack.sim.count("POST", path) == 1
-    require_one(stack.sim)
+    stack.require_one()
 
 
 @pytest.mark.parametrize("kind", NEVER_ARRIVED)
@@ -167,7 +100,7 @@ def test_an_order_that_never_arrived_is_made_again_once_it_is_sure(stack: Stack,
     stack.up()
     assert stack.sim.count("POST", DEPLOYMENTS) == 2
     assert stack.sim.world.report().orders == {"web": 1}
-    require_one(stack.sim)
+    stack.require_one()
 
 
 def test_orders_that_are_never_answered_are_given_up(stack: Stack) -> None:
@@ -186,7 +119,7 @@ def test_while_the_list_cannot_be_read_nothing_is_ordered_again(stack: Stack) ->
     assert stack.sim.count("POST", DEPLOYMENTS) == 1
     stack.sim.faults.clear()
     stack.node(volume)
-    require_one(stack.sim)
+    stack.require_one()
 
 
 def test_a_list_that_lags_behind_a_run_that_was_killed_does_not_make_two(stack: Stack) -> None:
@@ -194,7 +127,7 @@ def test_a_list_that_lags_behind_a_run_that_was_killed_does_not_make_two(stack: 
     stack.sim.world.rules = Rules(lists_lag_calls=4)
     stack.sim.node("web", volume.volume_id)
     assert stack.node(volume).status is NodeStatus.RUNNING
-    require_one(stack.sim)
+    stack.require_one()
 
 
 def test_a_name_that_is_taken_by_nobody_knows_what_is_told_with_what_to_do(stack: Stack) -> None:
@@ -228,7 +161,7 @@ def test_a_node_of_ours_that_is_another_machine_is_deleted_before_the_new_one(st
         stack.sim.world.stop(left.node_id)
     node = stack.node(volume)
     assert node.node_id != left.node_id
-    require_one(stack.sim)
+    stack.require_one()
 
 
 def test_a_volume_left_with_a_node_that_was_preempted_is_taken_back(stack: Stack) -> None:
@@ -236,7 +169,7 @@ def test_a_volume_left_with_a_node_that_was_preempted_is_taken_back(stack: Stack
     stack.sim.world.preempt(first.node_id)
     assert stack.sim.cloud.read_volume(first.volume_id) is not None
     assert stack.up().node_id != first.node_id
-    require_one(stack.sim)
+    stack.require_one()
 
 
 def test_a_volume_that_a_living_node_has_is_not_taken(stack: Stack) -> None:
@@ -252,7 +185,7 @@ def test_a_volume_that_a_living_node_has_is_not_taken(stack: Stack) -> None:
 def test_attaching_is_asked_again_after_an_unclear_answer(stack: Stack) -> None:
     stack.sim.fail(Kind.CUT_AFTER, "POST", f"{VOLUMES}/.*/attach")
     stack.up()
-    require_one(stack.sim)
+    stack.require_one()
 
 
 def test_a_volume_without_a_place_for_its_machine_is_not_made(stack: Stack) -> None:
@@ -289,7 +222,7 @@ def test_waiting_for_a_node_to_be_old_enough_can_be_stopped(stack: Stack) -> Non
 def test_a_delete_whose_answer_is_lost_is_made_sure_of(stack: Stack, kind: Kind) -> None:
     node = stack.up()
     stack.sim.fail(kind, "DELETE", f"{DEPLOYMENTS}/.*", times=4)
-    stack.down(node.node_id)
+    stack.down(node.node_id, patience_s=10)
     assert stack.sim.world.report().alive == ()
 
 
@@ -299,9 +232,7 @@ def test_a_volume_that_a_dead_node_holds_can_be_deleted(stack: Stack) -> None:
     attached = stack.sim.cloud.read_volume(node.volume_id)
     assert attached is not None
     assert attached.attached_to == node.node_id
-    volumes.delete_until_gone(
-        stack.sim.cloud, node.volume_id, progress=stack.said.append, cancelled=Event(), pace=Pace(timeout_s=1)
-    )
+    stack.purge(node.volume_id)
     assert stack.sim.world.report().volumes_deleted == ("weights",)
 
 

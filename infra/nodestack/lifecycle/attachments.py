@@ -6,8 +6,6 @@ from nodestack.clouds.base import Cloud, Node, NodeStatus, Progress
 from nodestack.errors import CloudError, VolumeInUse
 from nodestack.lifecycle.pace import Pace, poll
 
-ATTACHMENT = Pace(timeout_s=300, poll_s=2)
-
 
 def attach(  # noqa: PLR0913 - each by name
     cloud: Cloud,
@@ -16,7 +14,7 @@ def attach(  # noqa: PLR0913 - each by name
     *,
     progress: Progress,
     cancelled: Event,
-    pace: Pace = ATTACHMENT,
+    pace: Pace,
 ) -> Node:
     """Return a running node that has the volume; one that has it already is left alone.
 

@@ -8,6 +8,10 @@ from nodestack.clouds.offers import is_model
 from nodestack.errors import CloudError
 
 if TYPE_CHECKING:
+    # The plugin chooses, too, and starts without the catalogue.
+    from nodestack.catalog.nodes import Shape
+
+if TYPE_CHECKING:
     # The plugin starts for every `pulumi up` and has no use for the catalogue.
     from nodestack.catalog.nodes import Shape
 
@@ -42,6 +46,7 @@ def query_of(shape: "Shape", market: Market = "on_demand", region: str | None = 
     Raises:
         CloudError: The shape is of several machines, which no cloud sells as one.
 
+    >>> from nodestack.catalog.nodes import Shape
     >>> query_of(Shape(gpu="h100-80gb-sxm5", gpu_count=8, nvswitch=True, runs_on="gpu")).gpu
     'H100'
     """

@@ -97,7 +97,7 @@ def await_ready(  # noqa: PLR0913 - each by name
 
     what = f"node {node.name} to run"
     ready = poll(running, boot.no_faster_than(cloud.poll_s), what=what, cancelled=cancelled)
-    ready = attachments.attach(cloud, ready, volume_id, progress=progress, cancelled=cancelled)
+    ready = attachments.attach(cloud, ready, volume_id, progress=progress, cancelled=cancelled, pace=boot)
     wait(ready, progress, cancelled)
     progress(f"node {node.name} is ready")
     return ready

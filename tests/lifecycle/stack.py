@@ -1,0 +1,93 @@
+"""One stack over a simulated Spheron, as tests bring it up and tear it down, and what must hold of it at any time."""
+
+from threading import Event
+
+from pydantic import SecretStr
+
+from nodestack.clouds.base import Node, NodeRequest, Progress, Volume, VolumeRequest
+from nodestack.lifecycle import nodes, volumes
+from nodestack.lifecycle.choose import Wish
+from nodestack.lifecycle.pace import Pace
+from tests.clouds.spheron.bench import QUERY, Spheron
+
+QUICK = Pace(timeout_s=0.4, poll_s=0.01)
+WISH = Wish(query=QUERY)
+
+
+class Stack:
+    """A volume `weights` and a node `web`.
+
+    Attributes:
+        sim: The account they are in.
+        said: Lines of progress.
+        cancelled: Ends whatever waits.
+    """
+
+    def __init__(self, sim: Spheron) -> None:
+        sim.cloud.poll_s = 0.01
+        self.sim = sim
+        self.said: list[str] = []
+        self.cancelled = Event()
+
+    def volume(self, wish: Wish | None = WISH) -> Volume:
+        return volumes.ensure(
+            self.sim.cloud,
+            VolumeRequest(name="weights", size_gib=10),
+            progress=self.said.append,
+            cancelled=self.cancelled,
+            wish=wish,
+            settle=QUICK,
+        )
+
+    def node(self, volume: Volume, wish: Wish = WISH) -> Node:
+        return nodes.ensure(
+            self.sim.cloud,
+            NodeRequest(
+                name="web",
+                shape="8x-h100-sxm5",
+                volume_id=volume.volume_id,
+                ssh_public_key="ssh-ed25519 AAAA",
+                ssh_host_private_key=SecretStr("k"),
+            ),
+            wait=reachable,
+            progress=self.said.append,
+            cancelled=self.cancelled,
+            boot=Pace(timeout_s=1, poll_s=0.01),
+            wish=wish,
+            settle=QUICK,
+        )
+
+    def up(self, wish: Wish = WISH) -> Node:
+        return self.node(self.volume(wish), wish)
+
+    def down(self, node_id: str, patience_s: float = 1) -> None:
+        pace = Pace(timeout_s=patience_s, poll_s=0.01)
+        nodes.delete_until_gone(self.sim.cloud, node_id, progress=self.said.append, cancelled=self.cancelled, pace=pace)
+
+    def purge(self, volume_id: str) -> None:
+        volumes.delete_until_gone(
+            self.sim.cloud,
+            volume_id,
+            progress=self.said.append,
+            cancelled=self.cancelled,
+            pace=Pace(timeout_s=1, poll_s=0.01),
+        )
+
+    def require_one(self) -> None:
+        """Assert that there is one node with the volume, never were two at once, and that no volume was lost."""
+        self.require_never_two()
+        report = self.sim.world.report()
+        assert (report.alive, report.volumes) == (("web",), ("weights",))
+        (machine,) = self.sim.world.living()
+        assert [disk.attached_to for disk in self.sim.world.disks.values()] == [machine.machine_id]
+
+    def require_never_two(self) -> None:
+        """Assert that there never were two nodes or volumes of one name, and that no volume was lost."""
+        report = self.sim.world.report()
+        assert report.most_alive.get("web", 0) <= 1
+        assert report.volumes.count("weights") <= 1
+        assert report.volumes_deleted == ()
+
+
+def reachable(node: Node, progress: Progress, cancelled: Event) -> None:
+    assert node.address
