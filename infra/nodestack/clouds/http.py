@@ -180,7 +180,10 @@ def retry_after_s(response: httpx.Response) -> float | None:
 
 
 def message_of(response: httpx.Response) -> str:
-    """Return what an error body says in one line; its `error` may be a text, an object with a message, or absent."""
+    """Return what an error body says in one line, without the key should it repeat it.
+
+    Its `error` may be a text, an object with a message, or absent.
+    """
     body = json_of(response)
     said: object = None
     if isinstance(body, dict):
@@ -191,6 +194,9 @@ def message_of(response: httpx.Response) -> str:
             said = error if not isinstance(said, str) or said == error else f"{error}: {said}"
     text = said if isinstance(said, str) else response.text
     line = " ".join(text.split())
+    key = response.request.headers.get("Authorization", "").rpartition(" ")[2]
+    if key:
+        line = line.replace(key, "[the key]")
     return line[:_LONGEST_MESSAGE] or response.reason_phrase
 
 
