@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     # The plugin chooses, too, and starts without the catalogue.
     from nodestack.catalog.nodes import Shape
 
-if TYPE_CHECKING:
-    # The plugin starts for every `pulumi up` and has no use for the catalogue.
-    from nodestack.catalog.nodes import Shape
-
 
 class Wish(Frozen):
     """What a machine must be, and what it may cost.
