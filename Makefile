@@ -53,7 +53,7 @@ check: ## Run the linters, the type checker and the import contracts
 	@PATH="$$PWD/.venv/bin:$$PATH" lint-imports
 	@git ls-files -z '*.yml' '*.yaml' .yamllint .ansible-lint | xargs -0 $(PY) -m yamllint --strict
 	@PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --strict
-	@git ls-files -z | xargs -0 grep -lZE '^#!.*\b(ba|da)?sh\b' | xargs -0 shellcheck
+	@git ls-files -z | xargs -0 grep -lzZP '\A#!.*\b(ba|da)?sh\b' | xargs -0 shellcheck
 
 qualify: check test qualify-spine qualify-planning ## Run everything: checks, tests, drills and benchmarks
 
