@@ -3,6 +3,7 @@
 from typing import Any
 
 from nodestack.catalog import load
+from nodestack.catalog.prices import Market
 from nodestack.planning.cost import Cost, expected
 from nodestack.planning.cost_terms import CostTerms
 from nodestack.planning.cost_tokens import TokenCost
@@ -11,10 +12,17 @@ FP8_BYTES = 403_800_000_000
 VOLUME_GB = 600.0
 
 
-def cost_of(shape: str, *, volume_gb: float | None = None, weights_bytes: int | None = None, **terms: Any) -> Cost:
+def cost_of(
+    shape: str,
+    *,
+    volume_gb: float | None = None,
+    weights_bytes: int | None = None,
+    market: Market = "on_demand",
+    **terms: Any,
+) -> Cost:
     """Return the expected cost of a shape of the catalogue."""
     prices = load().prices
-    return expected(prices.nodes.get(shape), prices, CostTerms(**terms), volume_gb, weights_bytes)
+    return expected(prices.nodes.get(shape), prices, CostTerms(**terms), volume_gb, weights_bytes, market=market)
 
 
 def whole_cost_of(shape: str, **terms: Any) -> Cost:

@@ -44,10 +44,10 @@ OPTIONS = st.dictionaries(
     max_size=4,
 )
 REQUESTS = st.builds(
-    lambda named, shape, purpose, version, build, serving, trace, cost, volume, cloud: Request.model_validate(
+    lambda named, shape, purpose, market, version, build, serving, trace, cost, volume, cloud: Request.model_validate(
         {
             "model": {"name": named[0], "format": named[1]},
-            "node": {"shape": shape, "purpose": purpose},
+            "node": {"shape": shape, "purpose": purpose, "market": market},
             "engine": {"version": version, "build": build},
             "serving": {name: value for name, value in serving.items() if value is not None},
             "workload": {"trace_length_p95": trace},
@@ -59,6 +59,7 @@ REQUESTS = st.builds(
     st.sampled_from(FORMATS),
     st.sampled_from(sorted(CATALOG.nodes.shapes)),
     st.sampled_from(["production", "development"]),
+    st.sampled_from(["on_demand", "spot"]),
     st.sampled_from(sorted(CATALOG.engines)),
     st.sampled_from(["cuda", "cpu"]),
     st.fixed_dictionaries(
@@ -78,7 +79,6 @@ REQUESTS = st.builds(
     st.none() | st.integers(1, 400_000),
     st.fixed_dictionaries(
         {
-            "market": st.sampled_from(["on_demand", "spot"]),
             "utilisation": st.floats(0.001, 1),
             "input_tokens_per_output_token": st.floats(0, 1000),
         }

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nodestack.catalog import NodePrice, load
-from nodestack.catalog.prices import MeasuredThroughput, Rate
+from nodestack.catalog.prices import Market, MeasuredThroughput, Rate
 from nodestack.errors import CatalogError
 from nodestack.planning.cost import Cost, expected
 from nodestack.planning.cost_terms import CostTerms
@@ -30,7 +30,6 @@ throughputs = st.tuples(st.integers(1, 10**12), st.integers(1, 10**12)).map(
 minutes = st.none() | st.floats(0, 10_080)
 terms_without_a_price = st.builds(
     CostTerms,
-    market=st.sampled_from(["on_demand", "spot"]),
     utilisation=st.floats(0, 1, exclude_min=True),
     input_tokens_per_output_token=st.floats(0, 1_000_000),
     cloud=st.sampled_from([None, "spheron", "verda"]),
@@ -44,6 +43,7 @@ terms_without_a_price = st.builds(
     load_gb_s=st.none() | st.floats(0.001, 100_000),
 )
 shapes = st.sampled_from([*load().nodes.shapes, "none of ours"])
+markets = st.sampled_from(["on_demand", "spot"])
 
 
 def figures(cost: Cost) -> list[float]:
@@ -75,7 +75,7 @@ def test_a_shape_without_a_price_says_so_and_what_to_set() -> None:
 def test_a_market_without_a_price_is_not_priced_by_the_other() -> None:
     prices = load().prices
     price = prices.nodes["4x-h200-sxm5"].model_copy(update={"spot": None})
-    assert expected(price, prices, CostTerms(market="spot")).usd_per_hour is None
+    assert expected(price, prices, CostTerms(), market="spot").usd_per_hour is None
 
 
 def test_the_clouds_own_price_replaces_that_of_the_list_and_names_its_source() -> None:
@@ -156,24 +156,36 @@ def test_a_cost_is_told_to_the_cent_and_is_exact_inside() -> None:
     assert json.loads(cost.model_dump_json())["usd_per_million_output_tokens"] == [14.8, 21.14]
 
 
-@given(shape=shapes, terms=terms_without_a_price, price=st.none() | rates, size_gb=st.none() | st.floats(0, 1e6))
-@example(shape="local", terms=CostTerms(utilisation=5e-324), price=None, size_gb=None)
-@example(shape="4x-h200-sxm5", terms=CostTerms(utilisation=5e-324, run_hours=5e-324), price=live(5e-324), size_gb=0)
-@example(shape="4x-h200-sxm5", terms=CostTerms(utilisation=5e-324), price=live(1.7e308), size_gb=1)
+@given(
+    shape=shapes,
+    market=markets,
+    terms=terms_without_a_price,
+    price=st.none() | rates,
+    size_gb=st.none() | st.floats(0, 1e6),
+)
+@example(shape="local", market="on_demand", terms=CostTerms(utilisation=5e-324), price=None, size_gb=None)
+@example(
+    shape="4x-h200-sxm5",
+    market="spot",
+    terms=CostTerms(utilisation=5e-324, run_hours=5e-324),
+    price=live(5e-324),
+    size_gb=0,
+)
+@example(shape="4x-h200-sxm5", market="on_demand", terms=CostTerms(utilisation=5e-324), price=live(1.7e308), size_gb=1)
 def test_whatever_the_terms_the_cost_is_a_document(
-    shape: str, terms: CostTerms, price: Rate | None, size_gb: float | None
+    shape: str, market: Market, terms: CostTerms, price: Rate | None, size_gb: float | None
 ) -> None:
     terms = terms.model_copy(update={"live_price": price})
-    cost = cost_of(shape, volume_gb=size_gb, weights_bytes=FP8_BYTES, **dict(terms))
+    cost = cost_of(shape, volume_gb=size_gb, weights_bytes=FP8_BYTES, market=market, **dict(terms))
     document: dict[str, Any] = json.loads(cost.model_dump_json())
     json.dumps(document, allow_nan=False)
     assert Cost.model_validate(document).headline == cost.headline
 
 
-@given(shape=shapes, terms=terms_without_a_price, usd=st.tuples(positive, positive))
-def test_a_dearer_node_never_costs_less(shape: str, terms: CostTerms, usd: tuple[float, float]) -> None:
+@given(shape=shapes, market=markets, terms=terms_without_a_price, usd=st.tuples(positive, positive))
+def test_a_dearer_node_never_costs_less(shape: str, market: Market, terms: CostTerms, usd: tuple[float, float]) -> None:
     cheap, dear = (
-        figures(whole_cost_of(shape, **dict(terms.model_copy(update={"live_price": live(each)}))))
+        figures(whole_cost_of(shape, market=market, **dict(terms.model_copy(update={"live_price": live(each)}))))
         for each in sorted(usd)
     )
     assert len(cheap) == len(dear)

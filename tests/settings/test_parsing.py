@@ -4,8 +4,9 @@ import pytest
 
 from nodestack.catalog import load
 from nodestack.errors import SettingsError
+from nodestack.planning.plan import make_plan
 from nodestack.settings import parse, parsing
-from tests.stacks import config
+from tests.stacks import config, gpu_config
 
 
 def test_the_local_template_is_valid() -> None:
@@ -103,3 +104,18 @@ def test_a_clouds_own_keys_are_named_as_a_stack_file_has_them() -> None:
         SettingsError, match=r"nodestack:cloud.base_url is 'http://x.example': a cloud is asked over https"
     ):
         parse(config(cloud=None) | {"nodestack:cloud": '{"kind": "spheron", "base_url": "http://x.example"}'})
+
+
+def test_the_market_of_a_stacks_node_is_the_one_its_plan_is_priced_on() -> None:
+    catalog = load()
+    offers = {"node": {"shape": "4x-h200-sxm5", "market": "spot", "max_usd_per_hour": 20, "region": "FIN-02"}}
+    settings = parse(gpu_config(**offers), catalog)
+    cost = make_plan(settings.request, catalog).cost
+    spot = catalog.prices.nodes["4x-h200-sxm5"].spot
+    assert spot is not None
+    assert (cost.market, cost.usd_per_hour) == ("spot", spot.usd_per_hour)
+
+
+def test_a_limit_that_nothing_can_keep_to_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"node.max_usd_per_hour is 0: input should be greater than 0"):
+        parse(config(node={"max_usd_per_hour": 0}))

@@ -32,12 +32,12 @@ def _rows(request: Request, catalog: Catalog) -> Iterator[Row]:
     price = catalog.prices.nodes.get(request.node.shape)
     markets = [market for market in MARKETS if price and getattr(price, market)]
     for market in markets or MARKETS[:1]:
-        cost = request.cost.model_copy(update={"market": market})
-        yield _row(request.model_copy(update={"cost": cost}), catalog)
+        node = request.node.model_copy(update={"market": market})
+        yield _row(request.model_copy(update={"node": node}), catalog)
 
 
 def _row(request: Request, catalog: Catalog) -> Row:
-    shape, name, market = request.node.shape, request.model.format, request.cost.market
+    shape, name, market = request.node.shape, request.model.format, request.node.market
     try:
         plan = make_plan(request, catalog)
     except (CatalogError, PlanError) as error:

@@ -49,12 +49,14 @@ class Cost(Figures):
     tokens: tuple[TokenCost, ...] = ()
 
 
-def expected(
+def expected(  # noqa: PLR0913 - each by name
     price: NodePrice | None,
     prices: Prices,
     terms: CostTerms,
     volume_gb: float | None = None,
     weights_bytes: int | None = None,
+    *,
+    market: Market = "on_demand",
 ) -> Cost:
     """Return the expected cost of a stack.
 
@@ -69,21 +71,22 @@ def expected(
         terms: What the stack says about its cost.
         volume_gb: Size of the weights' volume in GB (10^9 bytes), 0 or more, or None when there is none.
         weights_bytes: Size of the weights, or None when it is not known.
+        market: How the node is bought.
 
     Raises:
         CatalogError: The API to compare with is not known; the message names those that are.
     """
     price = price or NodePrice()
     sides = _api_sides(prices, terms)
-    rate = terms.live_price or (price.on_demand if terms.market == "on_demand" else price.spot)
+    rate = terms.live_price or (price.on_demand if market == "on_demand" else price.spot)
     if rate is None and price.free_because:
-        return _free(price.free_because, terms)
+        return _free(price.free_because, terms, market)
     cloud = terms.cloud or (rate.cloud if rate else None)
     volume = rent(volume_gb, cloud, prices)
     start = time_to_serve(terms, prices.assumptions, weights_bytes, rate.usd_per_hour if rate else None)
-    taken = preemptions(terms, start)
+    taken = preemptions(terms, market, start)
     if rate is None:
-        return _unpriced(terms, volume, start, taken)
+        return _unpriced(terms, market, volume, start, taken)
     hours = terms.run_hours or prices.hours_per_month
     billing = prices.clouds.get(cloud or "", CloudBilling())
     once = run(hours, (rate.usd_per_hour, volume.usd_per_hour if volume else 0.0), billing, (start, taken))
@@ -96,9 +99,9 @@ def expected(
         usd_per_month=rate.usd_per_hour * prices.hours_per_month,
         usd_per_million_output_tokens=used.usd_per_million_output_tokens if used else None,
         basis=_basis(rate, used),
-        headline=_headline(rate, terms, used),
-        caveats=_caveats(rate, cloud, terms, volume, start),
-        market=terms.market,
+        headline=_headline(rate, terms, market, used),
+        caveats=(*_caveats(rate, cloud, terms, volume, start), *_preemption_caveats(terms, market)),
+        market=market,
         utilisation=terms.utilisation,
         throughput_used=_kind(used),
         volume=volume,
@@ -128,27 +131,29 @@ def _kind(used: TokenCost | None) -> Literal["assumed", "measured"] | None:
     return used.throughput.kind
 
 
-def _free(why: str, terms: CostTerms) -> Cost:
+def _free(why: str, terms: CostTerms, market: Market) -> Cost:
     return Cost(
         usd_per_hour=0,
         usd_per_month=0,
         usd_per_million_output_tokens=(0, 0),
         basis=f"free: {why}",
         headline=f"free: {why}",
-        market=terms.market,
+        market=market,
         utilisation=terms.utilisation,
     )
 
 
-def _unpriced(terms: CostTerms, volume: VolumeRent | None, start: TimeToServe, taken: Preemptions) -> Cost:
-    unknown = f"no price known ({_spoken(terms.market)}): set cost.live_price to what the cloud asks"
+def _unpriced(
+    terms: CostTerms, market: Market, volume: VolumeRent | None, start: TimeToServe, taken: Preemptions
+) -> Cost:
+    unknown = f"no price known ({_spoken(market)}): set cost.live_price to what the cloud asks"
     return Cost(
         usd_per_hour=None,
         usd_per_month=None,
         usd_per_million_output_tokens=None,
         basis=unknown,
         headline=unknown,
-        market=terms.market,
+        market=market,
         utilisation=terms.utilisation,
         volume=volume,
         time_to_serve=start,
@@ -161,8 +166,8 @@ def _basis(rate: Rate, used: TokenCost | None) -> str:
     return f"{basis}; throughput {used.throughput.kind} by {used.throughput.source}" if used else basis
 
 
-def _headline(rate: Rate, terms: CostTerms, used: TokenCost | None) -> str:
-    node = f"{rate.usd_per_hour:.2f} USD/h {_spoken(terms.market)}{' (scaled)' if rate.derived else ''}"
+def _headline(rate: Rate, terms: CostTerms, market: Market, used: TokenCost | None) -> str:
+    node = f"{rate.usd_per_hour:.2f} USD/h {_spoken(market)}{' (scaled)' if rate.derived else ''}"
     if used is None:
         return f"{node}; no throughput of this shape is assumed or was measured, so no price of tokens"
     best, worst = used.usd_per_million_output_tokens
@@ -183,11 +188,15 @@ def _caveats(
         caveats.append("no rent of a volume is counted: its size or the rent of this cloud is not known")
     if start.fetch_minutes is None or start.load_minutes is None:
         caveats.append("fetching and loading are not counted: the size of the weights is not known")
-    if terms.market == "spot" and terms.preemptions_per_day is None:
-        caveats.append("no preemptions are counted, no rate of them is known: set cost.preemptions_per_day")
     if not terms.input_tokens_per_output_token:
         caveats.append("the API's price of input is not counted: set cost.input_tokens_per_output_token")
     return tuple(caveats)
+
+
+def _preemption_caveats(terms: CostTerms, market: Market) -> tuple[str, ...]:
+    if market == "on_demand" or terms.preemptions_per_day is not None:
+        return ()
+    return ("no preemptions are counted, no rate of them is known: set cost.preemptions_per_day",)
 
 
 def _verdict(even: BreakEven) -> str:

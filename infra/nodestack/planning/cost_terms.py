@@ -1,11 +1,11 @@
-"""What a stack says about its cost: on which market, how busy, beside which API, for how long."""
+"""What a stack says about its cost: how busy, beside which API, for how long."""
 
 from typing import Annotated
 
 from pydantic import Field
 
 from nodestack.catalog.entry import Entry
-from nodestack.catalog.prices import Market, MeasuredThroughput, Rate
+from nodestack.catalog.prices import MeasuredThroughput, Rate
 
 Minutes = Annotated[float, Field(ge=0, le=10_080)]
 
@@ -14,7 +14,6 @@ class CostTerms(Entry):
     """Terms that a cost is reckoned with; left out, the price list's assumptions hold, and the cost says so.
 
     Attributes:
-        market: `on_demand`, or `spot`, whose nodes the cloud may take back.
         utilisation: Share of full throughput that is really asked for, above 0, at most 1.
         input_tokens_per_output_token: What the API would bill besides the output; 0 compares output alone.
         api: API of the price list to compare with.
@@ -30,7 +29,6 @@ class CostTerms(Entry):
         load_gb_s: At which weights are loaded, in GB (10^9 bytes) a second.
     """
 
-    market: Market = "on_demand"
     utilisation: Annotated[float, Field(gt=0, le=1)] = 1.0
     input_tokens_per_output_token: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
     api: str | None = None

@@ -2,7 +2,7 @@
 
 import math
 
-from nodestack.catalog.prices import Assumptions, CloudBilling, Quantity
+from nodestack.catalog.prices import Assumptions, CloudBilling, Market, Quantity
 from nodestack.planning.cost_figures import Amount, Figures, Share, Usd
 from nodestack.planning.cost_terms import CostTerms
 
@@ -115,10 +115,10 @@ def time_to_serve(
     )
 
 
-def preemptions(terms: CostTerms, start: TimeToServe) -> Preemptions:
+def preemptions(terms: CostTerms, market: Market, start: TimeToServe) -> Preemptions:
     """Return what preemptions take from the hours of a node; nothing on demand."""
     per_day, basis = terms.preemptions_per_day or 0.0, "given by the stack"
-    if terms.market == "on_demand":
+    if market == "on_demand":
         per_day, basis = 0.0, "nodes on demand are not taken back"
     elif terms.preemptions_per_day is None:
         basis = "none are counted, no rate is known: set preemptions_per_day"

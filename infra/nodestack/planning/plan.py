@@ -137,4 +137,5 @@ def _cost(draft: Draft) -> Cost:
         terms=draft.request.cost,
         volume_gb=size / fit.GB,
         weights_bytes=draft.checkpoint_bytes,
+        market=draft.request.node.market,
     )

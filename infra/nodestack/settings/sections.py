@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from nodestack.catalog.prices import Market
 from nodestack.planning.cost_terms import CostTerms
 
 Profile = Literal["ttft", "throughput", "reasoning", "tools"]
@@ -22,22 +23,30 @@ class NodeChoice(Section):
     Attributes:
         shape: A node shape of the catalogue.
         purpose: `production` refuses what is merely possible, such as GPUs without NVLink; `development` warns.
+        market: `on_demand`, or `spot`, whose nodes the cloud may take back.
     """
 
     shape: str
     purpose: Purpose = "production"
+    market: Market = "on_demand"
 
 
 class NodeSettings(NodeChoice):
     """The machine.
 
     Attributes:
+        max_usd_per_hour: No node is ordered at a higher price; asked for again right before the order.
+        region: Where it shall stand, as the cloud calls it; left out, where it is cheapest and the volume is.
+        image: Operating system, as the cloud calls it; left out, the offer's first.
         driver_repository: Apt repository of the driver packages.
         driver_repository_key_url: Where that repository's armored signing key is fetched.
         fabric_wait_s: Seconds the fabric may take to complete after boot.
         ready_timeout_s: Seconds from creation until SSH and cloud-init are done.
     """
 
+    max_usd_per_hour: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    region: Annotated[str, Field(min_length=1)] | None = None
+    image: str = ""
     driver_repository: str
     driver_repository_key_url: str
     fabric_wait_s: Annotated[int, Field(ge=0, le=3600)] = 300

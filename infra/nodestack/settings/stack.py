@@ -63,7 +63,7 @@ class Settings(Section):
     def request(self) -> Request:
         """What the planner needs of this stack."""
         return Request(
-            node=NodeChoice(shape=self.node.shape, purpose=self.node.purpose),
+            node=NodeChoice(shape=self.node.shape, purpose=self.node.purpose, market=self.node.market),
             model=self.model,
             engine=self.engine,
             serving=self.serving,
