@@ -79,6 +79,7 @@ class Volume(Frozen):
         provider: Who holds it; only offers of the same one can use it.
         region: Where it lies; only offers of the same region can use it. "" where the cloud has no regions.
         usd_per_hour: What it costs in USD an hour, attached or not; None where the cloud does not say.
+        created_at: When it was made; None where the cloud does not say.
     """
 
     volume_id: str
@@ -88,6 +89,7 @@ class Volume(Frozen):
     provider: str = ""
     region: str = ""
     usd_per_hour: float | None = None
+    created_at: AwareDatetime | None = None
 
 
 class NodeRequest(Frozen):

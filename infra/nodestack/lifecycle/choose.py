@@ -54,7 +54,7 @@ def query_of(shape: "Shape", market: Market = "on_demand", region: str | None = 
 
 def fitting(offers: Iterable[Offer], wish: Wish) -> tuple[Offer, ...]:
     """Return the offers that fit, cheapest first; of one price in the order of provider, region and id."""
-    fit = [offer for offer in offers if not _misfits(offer, wish)]
+    fit = [offer for offer in offers if not misfits(offer, wish)]
     return tuple(sorted(fit, key=lambda one: (one.usd_per_hour, one.provider, one.region, one.offer_id)))
 
 
@@ -64,7 +64,7 @@ def why_none(offers: Iterable[Offer], wish: Wish) -> str:
     what = f"{asked.gpu_count}x {asked.gpu}{' SXM' if asked.sxm else ''}, {asked.market.replace('_', ' ')}"
     first: dict[str, list[Offer]] = {}
     for offer in offers:
-        for reason in _misfits(offer, wish)[:1]:
+        for reason in misfits(offer, wish)[:1]:
             first.setdefault(reason, []).append(offer)
     if not first:
         return f"the cloud offers no {what}"
@@ -75,7 +75,8 @@ def why_none(offers: Iterable[Offer], wish: Wish) -> str:
     return f"no offer of {what} will do: {', '.join(reasons)}"
 
 
-def _misfits(offer: Offer, wish: Wish) -> list[str]:
+def misfits(offer: Offer, wish: Wish) -> list[str]:
+    """Return in which ways an offer does not fit, in words that follow a number of offers; nothing where it fits."""
     checks: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("of other GPUs", lambda: is_model(wish.query.gpu, offer.gpu)),
         ("of another number of GPUs", lambda: offer.gpu_count == wish.query.gpu_count),

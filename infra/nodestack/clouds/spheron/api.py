@@ -140,6 +140,7 @@ class Volume(Told):
     region: str = ""
     status: str = ""
     deployment_id: str | None = None
+    created_at: Instant | None = None
     usd_per_hour: Annotated[
         float | None, Field(validation_alias=AliasChoices("hourlyPrice", "hourlyRate", "pricePerHour", "price"))
     ] = None

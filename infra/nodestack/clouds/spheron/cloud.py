@@ -266,6 +266,7 @@ def _volume(told: api.Volume) -> Volume:
         provider=told.provider,
         region=told.region,
         usd_per_hour=told.usd_per_hour,
+        created_at=told.created_at,
     )
 
 

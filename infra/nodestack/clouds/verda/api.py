@@ -192,6 +192,7 @@ class Volume(Answer):
     target: Text = ""
     mount_command: Text = ""
     base_hourly_cost: Decimal | None = None
+    created_at: datetime | None = None
 
 
 class SshKey(Answer):

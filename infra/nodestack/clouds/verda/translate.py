@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 
 from nodestack.clouds.base import EndedBecause, Node, NodeStatus, Offer, OfferQuery, Volume
 from nodestack.clouds.offers import is_model
@@ -78,8 +78,7 @@ def node(instance: api.Instance) -> Node:
         region=instance.location,
         market="spot" if instance.is_spot else "on_demand",
         usd_per_hour=None if instance.price_per_hour is None else float(instance.price_per_hour),
-        # The API writes UTC, with and without saying so.
-        created_at=instance.created_at if instance.created_at.tzinfo else instance.created_at.replace(tzinfo=UTC),
+        created_at=_in_utc(instance.created_at),
         ended_because=ended_because,
     )
 
@@ -113,6 +112,7 @@ def volume(found: api.Volume) -> Volume:
         provider=PROVIDER,
         region=found.location,
         usd_per_hour=None if found.base_hourly_cost is None else float(found.base_hourly_cost),
+        created_at=None if found.created_at is None else _in_utc(found.created_at),
     )
 
 
@@ -185,6 +185,11 @@ def gpu_name(gpus: api.Gpus) -> str:
     'H100 SXM5 80GB'
     """
     return _COUNT.sub("", gpus.description)
+
+
+def _in_utc(at: datetime) -> datetime:
+    # The API writes UTC, with and without saying so.
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _names(kind: api.InstanceType) -> tuple[str, ...]:
