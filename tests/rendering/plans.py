@@ -81,6 +81,7 @@ def plan(**changes: object) -> Plan:
         "cost": expected(prices.nodes["4x-h200-sxm5"], prices, CostTerms(), 600, 403_800_000_000),
         "disk_need_bytes": 428_800_000_000,
         "host_memory_need_bytes": 72 * 10**9,
+        "sources": {"disk": "a rule, 2026-11-22"},
         "overridden": (),
     }
     return Plan.model_validate(fields | changes)

@@ -66,6 +66,7 @@ def make_plan(request: Request, catalog: Catalog, kv_bytes_per_gpu: int | None =
         cost=_cost(draft),
         disk_need_bytes=draft.disk_need_bytes,
         host_memory_need_bytes=draft.host_memory.need_bytes,
+        sources=_sources(draft),
         overridden=catalog.overridden,
     )
 
@@ -126,6 +127,23 @@ def _naive(draft: Draft) -> NaiveEstimate | None:
         headroom_bytes=found.headroom_bytes,
         concurrency=round(found.concurrency(draft.dims, element, draft.level.max_model_len.value), 2),
     )
+
+
+def _sources(draft: Draft) -> dict[str, str]:
+    rules, version = draft.catalog.rules, draft.request.engine.version
+    table = draft.checker.table
+    told = {
+        "service level": draft.profile,
+        "options": table,
+        "disk": rules.disk,
+        "CPU memory": rules.host_memory,
+        "sequences in production": rules.concurrency,
+        "architecture": draft.model.architecture,
+    }
+    if draft.model.nominal_parameters is not None:
+        told["naive estimate"] = rules.naive
+    found = {name: f"{fact.source}, {fact.date}" for name, fact in told.items()}
+    return found | {"KV cache": f"blocks as the allocator of vLLM {version} counts them, read and run"}
 
 
 def _cost(draft: Draft) -> Cost:

@@ -115,6 +115,7 @@ class Plan(Answer):
         serve_command: The `vllm serve` line.
         disk_need_bytes: Weights, one file's second copy, engine and caches.
         host_memory_need_bytes: CPU memory of the node that fetching and loading take.
+        sources: Where the other numbers come from, by what they are.
         overridden: Catalogue entries that a file of the user's replaced.
     """
 
@@ -140,6 +141,7 @@ class Plan(Answer):
     cost: Cost
     disk_need_bytes: int
     host_memory_need_bytes: int
+    sources: dict[str, str]
     overridden: tuple[str, ...]
 
     @property

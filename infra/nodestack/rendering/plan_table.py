@@ -50,8 +50,9 @@ def sources(plan: Plan) -> list[str]:
     throughput = (
         f"{each.throughput.kind} throughput: {each.throughput.source}, {each.throughput.date}" for each in cost.tokens
     )
+    others = (f"{name}: {text}" for name, text in plan.sources.items())
     of_user = (f"yours: {entry}" for entry in plan.overridden)
-    return [*(f"{name}: {text}" for name, text in found.items() if text), *throughput, *of_user]
+    return [*(f"{name}: {text}" for name, text in found.items() if text), *throughput, *others, *of_user]
 
 
 def section(title: str, body: RenderableType) -> list[RenderableType]:
