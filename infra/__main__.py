@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pulumi
 
-from nodestack import naming
+from nodestack import naming, purchase
 from nodestack.catalog import load
 from nodestack.clouds.hubs import require_pin
 from nodestack.components.gpu_node import GpuNode, GpuNodeArgs
@@ -30,18 +30,20 @@ def main() -> None:
     catalog = load()
     settings = parse(json.loads(os.environ["PULUMI_CONFIG"]), catalog, PROJECT)
     plan = require(make_plan(settings.request, catalog))
-    if pulumi.runtime.is_dry_run():
-        pulumi.log.info(brief(plan))
-
     project, stack = pulumi.get_project(), pulumi.get_stack()
     cloud = settings.cloud
     account = naming.account(cloud, PROJECT)
+    bought = purchase.of(settings, catalog)
+    if bought is not None:
+        plan = make_plan(purchase.priced_today(settings.request, account, bought, pulumi.log.warn), catalog)
+    if pulumi.runtime.is_dry_run():
+        pulumi.log.info(brief(plan))
     if not require_pin(account, settings.model.hub, plan.repository, plan.pin, settings.hub_token):
         pulumi.log.warn(f"{settings.model.hub} could not be asked for {plan.repository} from here; the node will ask")
     ssh_private_key = pulumi.Output.secret(settings.ssh_private_key.get_secret_value())
 
     volume = WeightsVolume(
-        "weights", WeightsVolumeArgs(account, naming.volume_name(project, stack), settings.volume.size_gib)
+        "weights", WeightsVolumeArgs(account, naming.volume_name(project, stack), settings.volume.size_gib, bought)
     )
     node = GpuNode(
         "node",
@@ -53,6 +55,7 @@ def main() -> None:
             ssh_private_key=ssh_private_key,
             hardware_profile=cloud.hardware_profile if isinstance(cloud, LocalCloudSettings) else "",
             ready_timeout_s=settings.node.ready_timeout_s,
+            purchase=bought,
         ),
     )
     token = settings.hub_token

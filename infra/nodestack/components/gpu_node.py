@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 
 from nodestack.clouds.base import Account
+from nodestack.components.purchase import Purchase
 from nodestack.components.resources import Node
 
 
@@ -20,6 +21,7 @@ class GpuNodeArgs:
         ssh_private_key: Secret; the key that may log in.
         hardware_profile: Local cloud only: which recorded hardware is replayed.
         ready_timeout_s: Seconds from creation until SSH and cloud-init are done.
+        purchase: Which machine is bought; None where the cloud has one thing only.
     """
 
     account: Account
@@ -29,6 +31,7 @@ class GpuNodeArgs:
     ssh_private_key: pulumi.Input[str]
     hardware_profile: str
     ready_timeout_s: int
+    purchase: Purchase | None = None
 
 
 class GpuNode(pulumi.ComponentResource):
@@ -52,6 +55,7 @@ class GpuNode(pulumi.ComponentResource):
                 "volumeId": args.volume_id,
                 "sshPrivateKey": args.ssh_private_key,
                 "hardwareProfile": args.hardware_profile,
+                **(args.purchase.inputs() if args.purchase else {}),
             },
             pulumi.ResourceOptions(
                 parent=self,

@@ -39,6 +39,7 @@ def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode,
         "fabric": proved.fabric,
         "smoke": proved.smoke,
         "volume": volume.summary,
+        "node": machine_summary(settings, node),
         "capacity": capacity(plan),
         "cost": plan.cost.model_dump(mode="json"),
         "phases": proved.phases,
@@ -48,6 +49,19 @@ def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode,
     }
     for name, value in outputs.items():
         pulumi.export(name, value)
+
+
+def machine_summary(settings: Settings, node: GpuNode) -> dict[str, Any]:
+    """Return which machine it is, where it stands and what its cloud bills for it, as it said when last asked."""
+    machine = node.node
+    return {
+        "id": machine.nodeId,
+        "cloud": settings.cloud.kind,
+        "region": machine.region,
+        "market": machine.market,
+        "usd_per_hour": machine.usdPerHour,
+        "created_at": machine.createdAt,
+    }
 
 
 def capacity(plan: Plan) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Volume(Resource):
 
 
 class Node(Resource):
-    """A machine of a cloud account: where SSH answers, and the identity that changes with the machine."""
+    """A machine of a cloud account: where SSH answers, the identity that changes with it, and what it is billed."""
 
     kind = "Node"
     nodeId: pulumi.Output[str]
@@ -38,6 +38,10 @@ class Node(Resource):
     sshUser: pulumi.Output[str]
     sshHostPublicKey: pulumi.Output[str]
     volumeDevice: pulumi.Output[str]
+    region: pulumi.Output[str]
+    market: pulumi.Output[str]
+    usdPerHour: pulumi.Output[float | None]
+    createdAt: pulumi.Output[str]
 
 
 class Configuration(Resource):

@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 
 from nodestack.clouds.base import Account
+from nodestack.components.purchase import Purchase
 from nodestack.components.resources import Volume
 
 
@@ -17,11 +18,13 @@ class WeightsVolumeArgs:
         account: The cloud account it lives in.
         name: Exact name, found again by it.
         size_gib: Size in GiB.
+        purchase: The machine it is for, which must reach it; None where the cloud has one thing only.
     """
 
     account: Account
     name: str
     size_gib: int
+    purchase: Purchase | None = None
 
 
 class WeightsVolume(pulumi.ComponentResource):
@@ -39,7 +42,12 @@ class WeightsVolume(pulumi.ComponentResource):
         super().__init__("nodestack:components:WeightsVolume", name, {}, opts)
         volume = Volume(
             name,
-            {"account": args.account.model_dump(), "name": args.name, "sizeGib": args.size_gib},
+            {
+                "account": args.account.model_dump(),
+                "name": args.name,
+                "sizeGib": args.size_gib,
+                **(args.purchase.inputs() if args.purchase else {}),
+            },
             pulumi.ResourceOptions(parent=self, protect=True),
         )
         self.volume_id = volume.volumeId

@@ -4,17 +4,34 @@ from threading import Event
 
 from pydantic import SecretStr
 
+from nodestack.clouds.base import Market, NodeRequest, NodeStatus, Progress, SshAccount
 from nodestack.clouds.base import Node as CloudNode
-from nodestack.clouds.base import NodeRequest, NodeStatus, Progress
 from nodestack.errors import CloudError, Interrupted
 from nodestack.lifecycle import nodes
 from nodestack.lifecycle.pace import Pace
 from nodestack.plugin.diff import Difference, changed_paths
 from nodestack.plugin.properties import Properties
-from nodestack.plugin.resources.base import Args, Call, Made, Resource, Typed, dump
+from nodestack.plugin.resources.base import Call, Made, Resource, Typed, dump
+from nodestack.plugin.resources.purchase import PurchaseArgs
+
+_NO_OTHER_MACHINE = frozenset(
+    {
+        # Where an account keeps its things, and which variables hold its keys.
+        "account.directory",
+        "account.api_key_variable",
+        "account.client_id_variable",
+        "account.client_secret_variable",
+        "account.size_gib",
+        # They say which machine is bought next; one that runs is kept.
+        "region",
+        "image",
+        "maxUsdPerHour",
+    }
+)
+_SAME_MACHINE_ELSEWHERE = frozenset({"account.host", "account.port", "account.user"})
 
 
-class NodeArgs(Args):
+class NodeArgs(PurchaseArgs):
     """A node to be had.
 
     Attributes:
@@ -42,7 +59,11 @@ class NodeOutputs(Typed):
         ssh_port: TCP port of SSH.
         ssh_user: Login name.
         ssh_host_public_key: The one host key to accept.
-        volume_device: Block device of the volume on the node.
+        volume_device: Block device of the volume on the node; "" where only the node can tell.
+        region: Where it stands; "" where the cloud has no regions.
+        market: How it was sold.
+        usd_per_hour: What its cloud bills in USD an hour; None where it does not say.
+        created_at: When the cloud took the order (ISO 8601); "" where it does not say.
         ready: Whether the node once ran and could be worked on; until then an update goes on waiting.
     """
 
@@ -53,6 +74,10 @@ class NodeOutputs(Typed):
     ssh_user: str = ""
     ssh_host_public_key: str = ""
     volume_device: str = ""
+    region: str = ""
+    market: Market = "on_demand"
+    usd_per_hour: float | None = None
+    created_at: str = ""
     ready: bool = False
 
 
@@ -64,9 +89,13 @@ class Node(Resource[NodeArgs, NodeOutputs]):
     outputs_type = NodeOutputs
 
     def diff(self, old_inputs: Properties, news: Properties, outputs: NodeOutputs) -> Difference:
-        """Replace for whatever makes another machine; where an account keeps its things does not."""
-        changed = tuple(path for path in changed_paths(old_inputs, news) if path != "account.directory")
-        return Difference(replaces=changed, observed=() if outputs.ready else ("ready",))
+        """Replace for whatever makes another machine, and for nothing that only says which one is bought next."""
+        changed = [path for path in changed_paths(old_inputs, news) if path not in _NO_OTHER_MACHINE]
+        return Difference(
+            updates=tuple(path for path in changed if path in _SAME_MACHINE_ELSEWHERE),
+            replaces=tuple(path for path in changed if path not in _SAME_MACHINE_ELSEWHERE),
+            observed=() if outputs.ready else ("ready",),
+        )
 
     def preview(self, news: Properties, outputs: NodeOutputs | None) -> Properties:
         """An update never makes another machine, and what depends on it must not be planned as if it did."""
@@ -87,6 +116,7 @@ class Node(Resource[NodeArgs, NodeOutputs]):
                 cancelled=call.cancelled,
                 known=known.append,
                 boot=Pace(timeout_s=_patience_s(call)),
+                wish=args.machine(),
             )
 
         try:
@@ -148,6 +178,9 @@ def _request(args: NodeArgs) -> NodeRequest:
         ssh_public_key=keys.public_key(private_pem),
         ssh_host_private_key=SecretStr(keys.host_key(private_pem, args.name)[0]),
         hardware_profile=args.hardware_profile,
+        market=args.market,
+        image=args.image,
+        max_usd_per_hour=args.max_usd_per_hour,
     )
 
 
@@ -174,6 +207,9 @@ def _wait(args: NodeArgs, call: Call) -> nodes.WaitUntilReachable:
 
 
 def _host_public_key(args: NodeArgs) -> str:
+    if isinstance(args.account, SshAccount):
+        return args.account.host_public_key
+
     from nodestack.provisioning import keys  # noqa: PLC0415
 
     return keys.host_key(args.ssh_private_key.get_secret_value(), args.name)[1]
@@ -188,5 +224,9 @@ def _outputs(node: CloudNode, host_public_key: str, *, ready: bool) -> NodeOutpu
         ssh_user=node.ssh_user,
         ssh_host_public_key=host_public_key,
         volume_device=node.volume_device,
+        region=node.region,
+        market=node.market,
+        usd_per_hour=node.usd_per_hour,
+        created_at=node.created_at.isoformat() if node.created_at else "",
         ready=ready,
     )

@@ -1,21 +1,38 @@
 """The Volume resource: holds weights across every teardown, is grown, never replaced."""
 
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from nodestack.clouds.base import Name, VolumeRequest
 from nodestack.clouds.base import Volume as CloudVolume
-from nodestack.clouds.base import VolumeRequest
 from nodestack.errors import CloudError, VolumeInUse
 from nodestack.lifecycle import volumes
 from nodestack.plugin.diff import Difference, changed_paths
-from nodestack.plugin.properties import UNKNOWN, Properties
-from nodestack.plugin.resources.base import Args, Call, Made, Problem, Resource, Typed
+from nodestack.plugin.properties import UNKNOWN, Plain, Properties
+from nodestack.plugin.resources.base import Call, Made, Problem, Resource, Typed
+from nodestack.plugin.resources.purchase import PurchaseArgs
+
+_PLACES = {
+    "kind": "cloud",
+    "base_url": "API",
+    "team_id": "team",
+    "device": "device",
+}
+"""What of an account says where its volumes are, in words."""
 
 
-class VolumeArgs(VolumeRequest, Args):
-    """A volume to be had.
+class VolumeArgs(PurchaseArgs):
+    """A volume to be had, near the machine that is bought for it.
 
     Attributes:
         name: Exact name in the account.
         size_gib: Size in GiB; may grow later, never shrink.
     """
+
+    name: Name
+    size_gib: Annotated[int, Field(gt=0)]
 
 
 class VolumeOutputs(Typed):
@@ -40,8 +57,8 @@ class Volume(Resource[VolumeArgs, VolumeOutputs]):
     outputs_type = VolumeOutputs
 
     def check(self, olds: Properties, news: Properties) -> list[Problem]:
-        """As for every resource; another name would mean another volume and is refused."""
-        problems = super().check(olds, news)
+        """As for every resource; another name or account would mean another volume and is refused."""
+        problems = [*super().check(olds, news), *_moved(olds.get("account"), news.get("account"))]
         before, after = olds.get("name"), news.get("name")
         if isinstance(before, str) and isinstance(after, str) and before != after:
             problems.append(
@@ -82,7 +99,11 @@ class Volume(Resource[VolumeArgs, VolumeOutputs]):
         request = VolumeRequest(name=args.name, size_gib=args.size_gib)
         try:
             return _made(
-                call.run(lambda: volumes.ensure(cloud, request, progress=call.progress, cancelled=call.cancelled))
+                call.run(
+                    lambda: volumes.ensure(
+                        cloud, request, progress=call.progress, cancelled=call.cancelled, wish=args.machine()
+                    )
+                )
             )
         except Exception as error:
             # A volume that exists but could not be grown must not be forgotten.
@@ -113,6 +134,21 @@ class Volume(Resource[VolumeArgs, VolumeOutputs]):
         call.run(
             lambda: volumes.delete_until_gone(cloud, resource_id, progress=call.progress, cancelled=call.cancelled)
         )
+
+
+def _moved(before: Plain, after: Plain) -> Iterator[Problem]:
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return
+    for key, what in _PLACES.items():
+        here, there = before.get(key), after.get(key)
+        if here != there:
+            yield Problem(
+                f"account.{key}",
+                f"the volume is kept at {what} {here or '(the default)'}, {there or 'the default'} was asked for: "
+                "volumes do not move, and another one would start empty. Set it back, use a stack of its own for the "
+                "other place, or run `make purge` to give up what is on it",
+            )
+            return
 
 
 def _made(volume: CloudVolume, failure: Exception | None = None) -> Made[VolumeOutputs]:
