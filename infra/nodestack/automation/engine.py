@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nodestack.automation import simulation
 from nodestack.automation.checkout import Checkout, find
 from nodestack.errors import NodestackError
 
@@ -91,9 +92,12 @@ def environment(checkout: Path) -> dict[str, str]:
 
 
 def main() -> int:
-    """Print the environment as shell code, for `eval`."""
+    """Print the environment as shell code, for `eval`; of a stack that is named, with its simulated cloud's key."""
     try:
-        given = exports(find(Path.cwd()).root)
+        checkout = find(Path.cwd())
+        given = exports(checkout.root)
+        for stack in sys.argv[1:]:
+            given |= simulation.credentials(checkout, stack)
     except (NodestackError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

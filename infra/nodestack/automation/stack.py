@@ -3,12 +3,12 @@
 import json
 import os
 import secrets
-import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from nodestack.automation import simulation
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.automation.engine_call import Engine
 from nodestack.errors import NodestackError, RecoveryError
@@ -41,8 +41,8 @@ def ensure_secrets(checkout: Checkout, stack: str) -> None:
     document = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8")) or {}
     config: dict[str, Any] = document.get("config") or {}
     wanted = {"api_key": lambda: f"sk-{secrets.token_urlsafe(32)}", "ssh_private_key": keys.generate}
-    if config.get(f"{PROJECT}:cloud", {}).get("kind") == "local":
-        # The local hub wants a token as a gated repository does, so that its way through the system is a tested one.
+    if config.get(f"{PROJECT}:cloud", {}).get("kind") == "local" or simulation.account_of(checkout, stack):
+        # The hub of this machine's nodes wants a token as a gated repository does: so its way here is a tested one.
         wanted["hub_token"] = lambda: f"hf_{secrets.token_urlsafe(24)}"
     for name, generate in wanted.items():
         if f"{PROJECT}:{name}" not in config:
@@ -101,10 +101,7 @@ def _from_template(checkout: Checkout, stack: str) -> None:
             f"there is no stack {stack!r}: no {checkout.stack_file(stack).name}; known: {', '.join(known)}"
         )
     target = checkout.stack_file(stack)
-    partial = target.with_suffix(".partial")
-    shutil.copyfile(template, partial)
-    partial.chmod(PRIVATE_FILE)
-    partial.replace(target)
+    _write_private(target, simulation.with_port(template.read_text(encoding="utf-8")))
 
 
 def _ensure_passphrase(checkout: Checkout, stack: str) -> None:

@@ -107,6 +107,12 @@ Account: TypeAlias = Annotated[
 """The account a resource lives in."""
 
 
+def is_simulated(account: object) -> bool:
+    """Return whether an account's API is on this machine's loopback: a simulated cloud, whose nodes are local ones."""
+    # Plain http is taken on the loopback only.
+    return str(getattr(account, "base_url", "")).startswith("http://")
+
+
 def log_directory(account: Account) -> Path:
     """Return where what is done to an account's nodes is logged: the local cloud's own directory, else the user's.
 

@@ -8,6 +8,7 @@ from urllib.request import Request, urlopen
 
 from pydantic import SecretStr
 
+from nodestack.clouds.accounts import is_simulated
 from nodestack.clouds.base import Account
 from nodestack.errors import CatalogError
 
@@ -23,7 +24,8 @@ _REFUSALS = {
 def require_pin(account: Account, endpoint: str, repository: str, commit: str, token: SecretStr | None) -> bool:
     """Return whether the hub confirmed the pin; False where it could not be asked from here.
 
-    A node of the local cloud has a hub on its own loopback, whose repositories are on this machine's disk.
+    A node of this machine, of the local cloud or a simulated one, has a hub on its own loopback, whose repositories are
+    on this machine's disk.
 
     Args:
         account: Where the node will live.
@@ -35,7 +37,7 @@ def require_pin(account: Account, endpoint: str, repository: str, commit: str, t
     Raises:
         CatalogError: The hub says that it has no such repository or commit.
     """
-    if account.kind == "local" and _is_loopback(endpoint):
+    if (account.kind == "local" or is_simulated(account)) and _is_loopback(endpoint):
         code = _ask_disk(repository, commit)
     else:
         code = _ask(endpoint, repository, commit, token)

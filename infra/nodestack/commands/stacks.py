@@ -3,13 +3,14 @@
 import argparse
 import compileall
 import json
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nodestack
-from nodestack.automation import recovery, stack, strays, summary
+from nodestack.automation import recovery, simulation, stack, strays, summary
 from nodestack.automation.checkout import Checkout, find
 from nodestack.clouds.local import supplies
 
@@ -18,6 +19,7 @@ def up(options: argparse.Namespace) -> int:
     """Bring a stack up and show a completion of its endpoint."""
     checkout, started = _checkout(), time.monotonic()
     stack.prepare(checkout, options.stack)
+    _simulate(checkout, options.stack)
     for line in recovery.recover(checkout, options.stack):
         print(f"recovered: {line}")
     prepared = time.monotonic()
@@ -38,7 +40,9 @@ def down(options: argparse.Namespace) -> int:
         print(f"stack {options.stack} does not exist: nothing to tear down")
         return 0
     _clear(checkout, options.stack)
-    return stack.down(checkout, options.stack, yes=_unasked(options))
+    status = stack.down(checkout, options.stack, yes=_unasked(options))
+    _end_simulation(checkout, options.stack)
+    return status
 
 
 def purge(options: argparse.Namespace) -> int:
@@ -53,7 +57,9 @@ def purge(options: argparse.Namespace) -> int:
             print("nothing was deleted; without a terminal, say --yes (make purge YES=1)", file=sys.stderr)
             return 1
     _clear(checkout, options.stack)
-    return stack.purge(checkout, options.stack)
+    status = stack.purge(checkout, options.stack)
+    _end_simulation(checkout, options.stack)
+    return status
 
 
 def outputs(options: argparse.Namespace) -> int:
@@ -70,7 +76,9 @@ def key(options: argparse.Namespace) -> int:
 
 def init(options: argparse.Namespace) -> int:
     """Create a stack's state and generate the secrets it lacks."""
-    stack.prepare(_checkout(), options.stack)
+    checkout = _checkout()
+    stack.prepare(checkout, options.stack)
+    _simulate(checkout, options.stack)
     print(f"stack {options.stack} is ready: pulumi up -s {options.stack}")
     return 0
 
@@ -83,7 +91,21 @@ def prepare(_: argparse.Namespace) -> int:
     return 0
 
 
+def _simulate(checkout: Checkout, name: str) -> None:
+    """Have a stack's simulated cloud run, and its key where the engine and our own client look for it."""
+    base_url = simulation.start(checkout, name)
+    os.environ |= simulation.credentials(checkout, name)
+    if base_url:
+        print(f"simulated cloud: {base_url}, its control at {base_url}/_control")
+
+
+def _end_simulation(checkout: Checkout, name: str) -> None:
+    for line in simulation.end_if_empty(checkout, name):
+        print(line)
+
+
 def _clear(checkout: Checkout, name: str) -> None:
+    _simulate(checkout, name)
     for line in (*recovery.recover(checkout, name), *strays.remove(checkout, name)):
         print(f"recovered: {line}")
 
@@ -93,4 +115,5 @@ def _checkout() -> Checkout:
 
 
 def _unasked(options: argparse.Namespace) -> bool:
-    return bool(options.yes or options.stack == "local" or not sys.stdin.isatty())
+    free = options.stack == "local" or simulation.account_of(_checkout(), options.stack) is not None
+    return bool(options.yes or free or not sys.stdin.isatty())

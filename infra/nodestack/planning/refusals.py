@@ -6,6 +6,7 @@ from nodestack.planning import fit, host, memory, parallel
 from nodestack.planning.capacity import CPU_CACHE_GIB
 from nodestack.planning.draft import Draft
 from nodestack.planning.option_rules import broken_rules
+from nodestack.settings.sections import SIMULATED
 
 SETTING_OF_OPTION = {
     "max-model-len": "serving.max_model_len",
@@ -51,13 +52,20 @@ def _builds(draft: Draft) -> Iterator[str]:
     wanted = "cuda" if draft.shape.runs_on == "gpu" else "cpu"
     if request.engine.build != wanted:
         yield (f"engine.build is {request.engine.build!r}, node.shape {request.node.shape!r} runs the {wanted!r} build")
-    if request.cloud is not None and (request.cloud == "local") != (draft.shape.runs_on == "cpu"):
+    if request.cloud is not None and draft.shape.runs_on not in _sold_by(request.cloud):
         yield f"cloud.kind {request.cloud!r} has no node of shape {request.node.shape!r}"
     if request.cloud is not None and not draft.engine.on_nodes:
         known = ", ".join(version for version, engine in draft.catalog.engines.items() if engine.on_nodes)
         yield f"engine.version {request.engine.version!r} can be planned, nodes can get {known}"
     if request.cloud is not None and draft.shape.machines > 1:
         yield f"node.shape {request.node.shape!r} is {draft.shape.machines} machines, a stack makes one"
+
+
+def _sold_by(cloud: str) -> tuple[str, ...]:
+    """Return what nodes of a cloud compute on; a simulated one sells nodes of this machine under the names of GPUs."""
+    if cloud == "local":
+        return ("cpu",)
+    return ("cpu", "gpu") if cloud.endswith(SIMULATED) else ("gpu",)
 
 
 def _sharing(draft: Draft) -> list[str]:

@@ -10,6 +10,9 @@ from nodestack.planning.cost_terms import CostTerms
 Profile = Literal["ttft", "throughput", "reasoning", "tools"]
 Purpose = Literal["production", "development"]
 
+SIMULATED = "-sim"
+"""What the kind of a cloud ends with whose nodes are this machine's."""
+
 
 class Section(BaseModel):
     """Base of all sections: immutable, unknown keys are errors."""
@@ -154,7 +157,8 @@ class Request(Section):
 
     Attributes:
         volume: The weights volume, or None when only the fit is asked for.
-        cloud: The kind of cloud it would be made on, or None when nothing would be made.
+        cloud: The kind of cloud it would be made on, with `-sim` at its end where that is simulated; None when nothing
+            would be made.
     """
 
     node: NodeChoice

@@ -4,9 +4,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr
 
-from nodestack.clouds.accounts import SpheronAccount, SshAccount, VerdaAccount
+from nodestack.clouds.accounts import SpheronAccount, SshAccount, VerdaAccount, is_simulated
 from nodestack.planning.cost_terms import CostTerms
 from nodestack.settings.sections import (
+    SIMULATED,
     EngineSettings,
     ModelSettings,
     NodeChoice,
@@ -70,5 +71,5 @@ class Settings(Section):
             workload=self.workload,
             cost=self.cost,
             volume=self.volume,
-            cloud=self.cloud.kind,
+            cloud=f"{self.cloud.kind}{SIMULATED if is_simulated(self.cloud) else ''}",
         )

@@ -20,7 +20,7 @@ _KILL_PATIENCE_S = 10.0
 _DETACH_PATIENCE_S = 10.0
 _POLL_S = 0.02
 # What the supervisor and the servers it runs inherit: nothing of the caller's may reach them, it may be secret.
-_INHERITED = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
+INHERITED = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def launch(home: NodeHome, record: NodeRecord) -> None:
@@ -35,7 +35,7 @@ def launch(home: NodeHome, record: NodeRecord) -> None:
         supervisor = [sys.executable, "-P", "-m", "nodestack.clouds.local.supervisor", str(home.directory), str(lock)]
         namespaces = ["unshare", "--fork", "--kill-child", "--pid", "--mount", *supervisor]
         group = cgroups.group(record.node_id, "supervisor")
-        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment["PYTHONPATH"] = str(Path(nodestack.__file__).parents[1])
         with home.log.open("wb") as log:
             detached = ["setsid", "--fork", *cgroups.inside(group, namespaces)]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 
@@ -92,6 +93,13 @@ class LocalMachines:
         volume = self._cloud.find_volume(_disk_name(disk_id))
         if volume is not None:
             self._cloud.delete_volume(volume.volume_id)
+
+    def end_others(self, known: Container[str]) -> None:
+        """End the nodes that no order is known of: a server that was killed between the two left them."""
+        for node in self._cloud.list_nodes():
+            machine_id = node.name.removeprefix(_node_name(""))
+            if machine_id not in known:
+                self.end(machine_id)
 
     def _node(self, machine_id: str) -> Node | None:
         return self._cloud.find_node(_node_name(machine_id))

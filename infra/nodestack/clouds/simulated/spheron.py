@@ -18,7 +18,7 @@ from nodestack.clouds.simulated.things import Disk, Machine, Refused, Why
 from nodestack.clouds.simulated.world import World
 
 API_KEY = "sai_pk_simulated"
-"""The key that the simulation takes."""
+"""The key that the simulation takes where no other is given."""
 
 _LONGEST_NAME = 50
 _LONGEST_VOLUME_NAME = 60
@@ -36,9 +36,9 @@ _SAYINGS: dict[Why, tuple[int, str]] = {
 _DEFAULT_AGENTS = ("python", "curl", "")
 
 
-def app(world: World, faults: Faults | None = None) -> Starlette:
+def app(world: World, faults: Faults | None = None, api_key: str = API_KEY) -> Starlette:
     """Return the whole: the API below `/api`, the control below `/_control`."""
-    return application(world, _routes(world), refuse, faults, _Gate)
+    return application(world, _routes(world), refuse, faults, lambda inside: _Gate(inside, api_key))
 
 
 def refuse(refused: Refused) -> Response:
@@ -60,8 +60,9 @@ def refuse(refused: Refused) -> Response:
 class _Gate:
     """Lets in who brings a key, and a User-Agent that is not a library's default."""
 
-    def __init__(self, inside: ASGIApp) -> None:
+    def __init__(self, inside: ASGIApp, api_key: str) -> None:
         self._inside = inside
+        self._api_key = api_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
@@ -70,7 +71,7 @@ class _Gate:
             await Response("error code: 1010", 403)(scope, receive, send)
             return
         public = scope["path"].endswith("/gpu-offers")
-        if not public and headers.get("authorization") != f"Bearer {API_KEY}":
+        if not public and headers.get("authorization") != f"Bearer {self._api_key}":
             await JSONResponse({"error": "Unauthorized", "message": "Invalid API key"}, 401)(scope, receive, send)
             return
         await self._inside(scope, receive, send)
