@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -131,18 +132,24 @@ def _launch(home: Home, port: int) -> None:
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment["PYTHONPATH"] = str(Path(nodestack.__file__).parents[1])
     server = [sys.executable, "-P", "-m", "nodestack.clouds.simulated", "spheron", "--keep", str(home.directory)]
-    with home.log.open("ab") as log:
-        process = subprocess.Popen(
-            [*server, "--port", str(port), "--balance-usd", str(_BALANCE_USD)],
-            cwd="/",
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    if not _until(lambda: home.server() is not None or process.poll() is not None, _START_PATIENCE_S):
-        process.kill()
+    ended, alive = os.pipe()
+    try:
+        with home.log.open("ab") as log:
+            subprocess.run(
+                ["setsid", "--fork", *server, "--port", str(port), "--balance-usd", str(_BALANCE_USD)],
+                cwd="/",
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[alive],
+                check=True,
+            )
+        os.close(alive)
+        # Its end of the pipe is closed when it ends: nobody is its parent who could tell.
+        _until(lambda: home.server() is not None or bool(select.select([ended], [], [], 0)[0]), _START_PATIENCE_S)
+    finally:
+        os.close(ended)
     if home.server() is None:
         raise NodestackError(f"the simulated cloud did not start within {_START_PATIENCE_S:g} s: see {home.log}")
 
