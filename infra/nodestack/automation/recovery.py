@@ -25,6 +25,22 @@ def recover(checkout: Checkout, stack: str) -> list[str]:
     return done + _forget_pending(checkout, stack)
 
 
+def is_at_work(checkout: Checkout, stack: str) -> bool:
+    """Return whether a run may be at work on a stack: a lock is there whose process is not surely gone."""
+    return any(_may_be_held(lock) for lock in checkout.locks(stack).glob("*.json"))
+
+
+def _may_be_held(lock: Path) -> bool:
+    try:
+        owner = json.loads(lock.read_text(encoding="utf-8"))
+        return bool(owner["hostname"] != socket.gethostname() or _alive(int(owner["pid"])))
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, TypeError):
+        # It is being written.
+        return True
+
+
 def _unlock(lock: Path) -> str:
     owner = json.loads(lock.read_text(encoding="utf-8"))
     pid, host = int(owner["pid"]), owner["hostname"]

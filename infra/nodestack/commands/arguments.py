@@ -50,6 +50,32 @@ examples:
 
 exit codes: 0 done, 2 there is no such setting
 """
+OFFERS_EXAMPLES = """\
+examples:
+  nodestack offers --cloud spheron
+  nodestack offers --cloud verda --node 4x-h200-sxm5 --model trinity-large-thinking --market spot
+  nodestack offers --cloud spheron --model trinity-large-thinking --max-usd-per-hour 20 --region us-east-1
+  nodestack offers --stack production --json   # the stack's cloud, shape, market, region and limits
+
+The key of a cloud is read from the environment: SPHERON_API_KEY, or VERDA_CLIENT_ID and VERDA_CLIENT_SECRET.
+Nothing is ordered. docs/clouds.md lists the keys of the JSON.
+
+exit codes: 0 an offer fits, 1 none does or the cloud could not be asked, 2 bad input
+"""
+SWEEP_EXAMPLES = """\
+examples:
+  nodestack sweep                                     # every account that this checkout's stacks have; changes nothing
+  nodestack sweep --stack production --json
+  nodestack sweep --cloud spheron --delete            # stray nodes of this checkout's stacks; asks first
+  nodestack sweep --delete nodestack-old-node --yes   # one that is named, by name or id; for timers: does not ask
+  nodestack sweep --delete --volumes-too              # stray volumes as well, with all that is on them
+
+Stray is what carries a name of ours (nodestack-STACK-node, nodestack-STACK-weights) and is in no state of this
+checkout. What belongs to stacks that this checkout does not have may be another checkout's: it is listed, and deleted
+only when it is named. A stack that a run is at work on is left alone.
+
+exit codes: 0 nothing stray is left, 1 strays are left or something failed, 2 bad input
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -86,6 +112,22 @@ def parser() -> argparse.ArgumentParser:
             "compare:run",
             "Put node shapes, formats and markets side by side, cheapest first.",
             COMPARE_EXAMPLES,
+        )
+    )
+    _offers(
+        command(
+            "offers",
+            "offers:run",
+            "Show what a cloud sells now, cheapest first, and what the plan makes of it.",
+            OFFERS_EXAMPLES,
+        )
+    )
+    _sweep(
+        command(
+            "sweep",
+            "sweep:run",
+            "Find what clouds bill under our names and no stack knows; delete it on request.",
+            SWEEP_EXAMPLES,
         )
     )
     _report(command("report", "report:run", "Write a plan with its plots as one HTML page.", REPORT_EXAMPLES))
@@ -141,6 +183,52 @@ def _compare(command: argparse.ArgumentParser) -> None:
     command.add_argument("--engine", metavar="VERSION", help="a vLLM version (default: the catalogue's)")
     _common(command)
     command.add_argument("--json", action="store_true", help="print rows as JSON; docs/plan.md lists their keys")
+
+
+def _offers(command: argparse.ArgumentParser) -> None:
+    _account(command)
+    command.add_argument("--model", metavar="NAME", help="a model of the catalogue, to be planned on each")
+    command.add_argument(
+        "--node",
+        metavar="SHAPE",
+        action="append",
+        help="a node shape; may be repeated (default: the stack's, or all of one machine with GPUs)",
+    )
+    command.add_argument("--format", metavar="NAME", help="a format of the model (default: the first listed that fits)")
+    command.add_argument("--engine", metavar="VERSION", help="a vLLM version (default: the catalogue's)")
+    command.add_argument("--market", choices=["on_demand", "spot"], help="(default: the stack's, or on_demand)")
+    command.add_argument("--region", metavar="NAME", help="only there, as the cloud calls it")
+    command.add_argument("--max-usd-per-hour", metavar="USD", type=_positive, help="only what costs at most this")
+    _common(command)
+    command.add_argument("--json", action="store_true", help="print rows as JSON; docs/clouds.md lists their keys")
+
+
+def _sweep(command: argparse.ArgumentParser) -> None:
+    _account(command)
+    command.add_argument(
+        "--delete",
+        nargs="*",
+        metavar="NAME",
+        help="delete stray nodes: of this checkout's stacks, or exactly what is named, by name or id",
+    )
+    command.add_argument("--volumes-too", action="store_true", help="delete stray volumes as well: never without this")
+    command.add_argument("--yes", action="store_true", help="do not ask")
+    command.add_argument(
+        "--json", action="store_true", help="print what was found as JSON; docs/clouds.md lists its keys"
+    )
+
+
+def _account(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--stack", metavar="NAME", help="the cloud of this stack, by its file or template")
+    command.add_argument("--cloud", choices=["spheron", "verda", "local"], help="this cloud")
+    command.add_argument("--base-url", metavar="URL", help="where its API is asked, in place of its own address")
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no price above 0")
+    return number
 
 
 def _common(command: argparse.ArgumentParser) -> None:
