@@ -96,7 +96,7 @@ def test_a_start_that_was_interrupted_is_kept_and_gone_on_with(trial: Trial) -> 
     assert trial.up(node=False).status == 0
     assert trial.nodes() == []
     trial.preview(node=True)
-    with trial.start_up() as running:
+    with trial.start() as running:
         deadline = time.monotonic() + 60
         while not trial.nodes() and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -23,10 +23,10 @@ import pulumi
 from nodestack.components.resources import Node, Volume
 
 wanted = json.loads(Path("wanted.json").read_text())
-account = {"kind": "local", "directory": wanted["account"]}
+account, bought = wanted["account"], wanted["bought"]
 volume = Volume(
     "volume",
-    {"account": account, "name": "weights", "sizeGib": wanted["size_gib"]},
+    {"account": account, "name": "weights", "sizeGib": wanted["size_gib"], **bought},
     pulumi.ResourceOptions(),
 )
 if wanted["node"]:
@@ -38,6 +38,7 @@ if wanted["node"]:
             "shape": wanted["shape"],
             "volumeId": volume.volumeId,
             "sshPrivateKey": pulumi.Config().require_secret("ssh_private_key"),
+            **bought,
         },
         pulumi.ResourceOptions(),
     )
@@ -63,12 +64,14 @@ class Trial:
 
     Attributes:
         directory: Where all of it is.
+        wanted: What its program declares; `bought` says which machine, where a cloud sells more than one.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, account: dict[str, Any] | None = None) -> None:
         self.directory = directory
         self.wanted: dict[str, Any] = {
-            "account": str(directory / "an account"),
+            "account": account or {"kind": "local", "directory": str(directory / "an account")},
+            "bought": {},
             "size_gib": 1,
             "node": True,
             "shape": "local",
@@ -80,14 +83,24 @@ class Trial:
         providers = [{"name": "nodestack", "path": str(ROOT / "infra" / "provider")}]
         project = {"name": "nodestack", "runtime": python, "main": "program", "plugins": {"providers": providers}}
         (directory / "Pulumi.yaml").write_text(json.dumps(project))
+        self.begin()
+
+    @property
+    def account(self) -> Path:
+        """The local account's directory."""
+        return Path(self.wanted["account"]["directory"])
+
+    def begin(self) -> None:
+        """Make the stack, which knows of nothing."""
         self.run("stack", "init", "trial")
         self.run("config", "set", "--secret", "ssh_private_key", stdin=inputs.PRIVATE_KEY)
         self.run("config", "set", "--secret", "api_key", stdin=inputs.API_KEY)
 
-    @property
-    def account(self) -> Path:
-        """The account's directory."""
-        return Path(self.wanted["account"])
+    def forget(self) -> None:
+        """Lose the state, and begin again with what the project's own files say."""
+        lost = self.run("stack", "rm", "trial", "--yes", "--force", "--preserve-config")
+        assert lost.status == 0, lost.text
+        self.begin()
 
     def up(self, **wanted: Any) -> Run:
         """Bring up what is wanted, with changes to it."""
@@ -99,10 +112,10 @@ class Trial:
         self._want(wanted)
         return self.run("preview", "--diff")
 
-    def start_up(self) -> subprocess.Popen[str]:
-        """Begin to bring up what is wanted, in a process group of its own."""
+    def start(self, command: str = "up") -> subprocess.Popen[str]:
+        """Begin to bring up what is wanted, or to destroy it, in a process group of its own."""
         return subprocess.Popen(
-            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
+            ["pulumi", command, "--yes", "--skip-preview", "--non-interactive"],
             cwd=self.directory,
             env=self._environment(),
             stdout=subprocess.PIPE,
