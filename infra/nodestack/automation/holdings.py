@@ -76,6 +76,11 @@ def accounts(checkout: Checkout, names: list[str]) -> list[Account]:
     return list({place(account): account for account in found}.values())
 
 
+def stacks_in(checkout: Checkout, account: Account) -> set[str]:
+    """Return the stacks of this checkout that live in an account, by their file or their state."""
+    return {name for name in stacks(checkout) if place(account) in map(place, accounts(checkout, [name]))}
+
+
 def cloud(checkout: Checkout, stack: str) -> CloudSettings:
     """Return who makes a stack's machine, by its file or its template.
 

@@ -71,14 +71,18 @@ def _survey(checkout: Checkout, accounts: Iterable[Account]) -> tuple[Surveyed, 
 
 def _doomed(options: argparse.Namespace, checkout: Checkout, surveyed: Surveyed) -> list[Thing]:
     """Return what is to be deleted: what is named, or else what belongs to stacks of this checkout."""
-    strays = [one for _, found in surveyed for one in found.strays]
+    strays = [(account, one) for account, found in surveyed for one in found.strays]
     named = set(options.delete)
-    unknown = sorted(named - {word for one in strays for word in (one.name, one.thing_id)})
+    unknown = sorted(named - {word for _, one in strays for word in (one.name, one.thing_id)})
     if unknown:
         raise SettingsError(f"{', '.join(unknown)}: no stray has this name or id, nothing was deleted")
-    ours = set(holdings.stacks(checkout))
-    doomed = [one for one in strays if ({one.name, one.thing_id} & named if named else one.stack in ours)]
-    return [one for one in doomed if one.what == "node" or options.volumes_too]
+    ours = {holdings.place(account): holdings.stacks_in(checkout, account) for account, _ in strays}
+    return [
+        one
+        for account, one in strays
+        if ({one.name, one.thing_id} & named if named else one.stack in ours[holdings.place(account)])
+        and (one.what == "node" or options.volumes_too)
+    ]
 
 
 def _agreed(options: argparse.Namespace, doomed: list[Thing], show_first: partial[None]) -> bool:
@@ -120,8 +124,8 @@ def _show(checkout: Checkout, surveyed: Surveyed, problems: list[str], options: 
 def _report(
     checkout: Checkout, surveyed: Surveyed, problems: list[str], tried: list[Thing], failed: dict[str, str]
 ) -> Report:
-    now, ours = datetime.now(UTC), set(holdings.stacks(checkout))
-    ids = {one.thing_id for one in tried}
+    now, ids = datetime.now(UTC), {one.thing_id for one in tried}
+    ours = {holdings.place(account): holdings.stacks_in(checkout, account) for account, _ in surveyed}
 
     def row(account: Account, one: Thing) -> Swept:
         return Swept(
@@ -131,7 +135,7 @@ def _report(
             name=one.name,
             id=one.thing_id,
             stack=one.stack,
-            in_checkout=one.stack in ours,
+            in_checkout=one.stack in ours[holdings.place(account)],
             region=one.region,
             age_hours=one.age_hours(now),
             usd_per_hour=one.usd_per_hour,

@@ -23,7 +23,7 @@ class Swept(BaseModel):
         name: Its exact name.
         id: The cloud's id.
         stack: Whose it is by its name.
-        in_checkout: Whether this checkout has a file or a state of that stack.
+        in_checkout: Whether this checkout has that stack, in this account.
         region: Where it is; empty where the cloud does not say.
         age_hours: For how long it has existed; null where the cloud does not say.
         usd_per_hour: What it costs; null where the cloud does not say.
