@@ -63,6 +63,7 @@ def main() -> None:
         "serving",
         ServingArgs(
             account=account,
+            volume=volume,
             node=node,
             ssh_private_key=ssh_private_key,
             api_key=pulumi.Output.secret(settings.api_key.get_secret_value()),

@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 
 import paramiko
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 from nodestack.clouds.simulated.machines import MemoryMachines, Order, Place
 
@@ -90,10 +91,10 @@ class _Porter(paramiko.ServerInterface):
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         is_owner = base64.b64encode(key.asbytes()).decode() == self._allowed
-        return paramiko.AUTH_SUCCESSFUL if is_owner else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if is_owner else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
+        return OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         # The client must hear first that its command was taken.

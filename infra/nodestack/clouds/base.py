@@ -80,6 +80,7 @@ class Volume(Frozen):
         region: Where it lies; only offers of the same region can use it. "" where the cloud has no regions.
         usd_per_hour: What it costs in USD an hour, attached or not; None where the cloud does not say.
         created_at: When it was made; None where the cloud does not say.
+        handle: What a node may see of its name: serial number, virtiofs tag or NFS export; "" where that is not known.
     """
 
     volume_id: str
@@ -90,6 +91,7 @@ class Volume(Frozen):
     region: str = ""
     usd_per_hour: float | None = None
     created_at: AwareDatetime | None = None
+    handle: str = ""
 
 
 class NodeRequest(Frozen):

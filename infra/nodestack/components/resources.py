@@ -20,11 +20,12 @@ class Resource(pulumi.CustomResource):
 
 
 class Volume(Resource):
-    """A volume of a cloud account: its id at the cloud and its size in GiB."""
+    """A volume of a cloud account: its id there, its size in GiB, and what a node may see of its name."""
 
     kind = "Volume"
     volumeId: pulumi.Output[str]
     sizeGib: pulumi.Output[int]
+    handle: pulumi.Output[str]
 
 
 class Node(Resource):

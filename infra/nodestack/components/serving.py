@@ -8,6 +8,7 @@ import pulumi
 from nodestack.clouds.base import Account
 from nodestack.components.gpu_node import GpuNode
 from nodestack.components.resources import Configuration
+from nodestack.components.weights_volume import WeightsVolume
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class ServingArgs:
 
     Attributes:
         account: The cloud account the machine lives in.
+        volume: The weights volume, which the machine has.
         node: The machine; the configuration is bound to its identity, not to its address.
         ssh_private_key: Secret; the key that may log in.
         api_key: Secret; what clients send.
@@ -24,6 +26,7 @@ class ServingArgs:
     """
 
     account: Account
+    volume: WeightsVolume
     node: GpuNode
     ssh_private_key: pulumi.Input[str]
     api_key: pulumi.Input[str]
@@ -52,6 +55,7 @@ class Serving(pulumi.ComponentResource):
             "sshUser": node.sshUser,
             "sshHostPublicKey": node.sshHostPublicKey,
             "volumeDevice": node.volumeDevice,
+            "volumeHandle": args.volume.handle,
             "sshPrivateKey": args.ssh_private_key,
             "apiKey": args.api_key,
             "document": args.document,

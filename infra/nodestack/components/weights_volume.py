@@ -32,10 +32,12 @@ class WeightsVolume(pulumi.ComponentResource):
 
     Outputs:
         volume_id: The cloud's id.
+        handle: What a node may see of its name.
         summary: Id, size and protection, as the stack shows them.
     """
 
     volume_id: pulumi.Output[str]
+    handle: pulumi.Output[str]
     summary: dict[str, Any]
 
     def __init__(self, name: str, args: WeightsVolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -51,5 +53,6 @@ class WeightsVolume(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, protect=True),
         )
         self.volume_id = volume.volumeId
+        self.handle = volume.handle
         self.summary = {"id": volume.volumeId, "size_gib": volume.sizeGib, "protected": True}
         self.register_outputs({"volume_id": self.volume_id})

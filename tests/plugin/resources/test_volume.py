@@ -16,7 +16,7 @@ from tests.plugin.engine import Engine, Existing, Failed, plugin_over
 def test_its_whole_life(engine: Engine, tmp_path: Path) -> None:
     asked = inputs.volume(tmp_path)
     made = engine.create("Volume", asked)
-    assert made.outputs == {"volumeId": made.resource_id, "name": "weights", "sizeGib": 1}
+    assert made.outputs == {"volumeId": made.resource_id, "name": "weights", "sizeGib": 1, "handle": ""}
     assert engine.read(made) == made
     assert engine.diff(made, asked).changes == DiffResponse.DIFF_NONE
     engine.delete(made)
@@ -64,7 +64,7 @@ def test_another_directory_of_the_account_changes_nothing(engine: Engine, tmp_pa
 
 def test_a_preview_makes_nothing_and_leaves_the_id_open(engine: Engine, tmp_path: Path) -> None:
     planned = engine.create("Volume", inputs.volume(tmp_path), preview=True)
-    assert planned.outputs == {"volumeId": UNKNOWN, "name": "weights", "sizeGib": 1}
+    assert planned.outputs == {"volumeId": UNKNOWN, "handle": UNKNOWN, "name": "weights", "sizeGib": 1}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -267,6 +267,7 @@ def _volume(told: api.Volume) -> Volume:
         region=told.region,
         usd_per_hour=told.usd_per_hour,
         created_at=told.created_at,
+        handle=told.handle,
     )
 
 

@@ -44,7 +44,8 @@ class ConfigurationArgs(Args):
         ssh_port: TCP port of SSH.
         ssh_user: Login name, may sudo without a password.
         ssh_host_public_key: The one host key to accept.
-        volume_device: Block device of the weights volume.
+        volume_device: Block device of the weights volume; "" where only the node can tell.
+        volume_handle: What the node may see of the volume's name, by which it is found there; "" where not known.
         ssh_private_key: The key that logs in.
         api_key: Key that clients of the engine present.
         hub_token: Token for the hub of the weights.
@@ -57,7 +58,8 @@ class ConfigurationArgs(Args):
     ssh_port: Annotated[int, Field(gt=0, lt=65536)]
     ssh_user: Annotated[str, Field(min_length=1)]
     ssh_host_public_key: Annotated[str, Field(min_length=1)]
-    volume_device: Annotated[str, Field(pattern=r"^/dev/")]
+    volume_device: Annotated[str, Field(pattern=r"^(/dev/|$)")]
+    volume_handle: str = ""
     ssh_private_key: SecretStr
     api_key: Annotated[SecretStr, Field(min_length=1)]
     hub_token: SecretStr | None = None
@@ -103,7 +105,9 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
 
     def diff(self, old_inputs: Properties, news: Properties, outputs: ConfigurationOutputs) -> Difference:
         """Replace for another machine; run again for other inputs and for drift."""
-        changed = [path for path in changed_paths(old_inputs, news) if path != "account.directory"]
+        # Another machine has another identity, another way to it another address: the account says neither.
+        paths = changed_paths(old_inputs, news)
+        changed = [path for path in paths if path in _REPLACES or not path.startswith("account.")]
         replaces = tuple(path for path in changed if path in _REPLACES)
         updates = tuple(path for path in changed if path not in _REPLACES)
         return Difference(updates=updates, replaces=replaces, observed=("drift",) if outputs.drift else ())

@@ -42,11 +42,13 @@ class VolumeOutputs(Typed):
         volume_id: The cloud's id.
         name: Exact name in the account.
         size_gib: Size in GiB, more than asked for when a larger one was found.
+        handle: What a node may see of its name; "" where that is not known.
     """
 
     volume_id: str = ""
     name: str = ""
     size_gib: int = 0
+    handle: str = ""
 
 
 class Volume(Resource[VolumeArgs, VolumeOutputs]):
@@ -90,8 +92,8 @@ class Volume(Resource[VolumeArgs, VolumeOutputs]):
 
     def preview(self, news: Properties, outputs: VolumeOutputs | None) -> Properties:
         """Return name and size as asked for; the id is open until it exists."""
-        volume_id = outputs.volume_id if outputs else UNKNOWN
-        return {"volumeId": volume_id, "name": news["name"], "sizeGib": news["sizeGib"]}
+        known: Properties = {"volumeId": outputs.volume_id, "handle": outputs.handle} if outputs else {}
+        return {"volumeId": UNKNOWN, "handle": UNKNOWN, **known, "name": news["name"], "sizeGib": news["sizeGib"]}
 
     def create(self, args: VolumeArgs, call: Call) -> Made[VolumeOutputs]:
         """Find or make the volume."""
@@ -152,5 +154,7 @@ def _moved(before: Plain, after: Plain) -> Iterator[Problem]:
 
 
 def _made(volume: CloudVolume, failure: Exception | None = None) -> Made[VolumeOutputs]:
-    outputs = VolumeOutputs(volume_id=volume.volume_id, name=volume.name, size_gib=volume.size_gib)
+    outputs = VolumeOutputs(
+        volume_id=volume.volume_id, name=volume.name, size_gib=volume.size_gib, handle=volume.handle
+    )
     return Made(volume.volume_id, outputs, failure)
