@@ -34,6 +34,7 @@ OPEN_PORT = "http://127.0.0.1:0"
 _BALANCE_USD = 100_000.0
 _START_PATIENCE_S = 30.0
 _STOP_PATIENCE_S = 15.0
+_RELEASE_PATIENCE_S = 5.0
 _POLL_S = 0.05
 _TIMEOUT_S = 30.0
 # Below those that the kernel gives to whoever asks for any: found free once, it mostly stays so.
@@ -80,14 +81,17 @@ def start(checkout: Checkout, stack: str) -> str:
     home = _home(checkout, stack)
     with locked(_lock(checkout, stack)):
         if home.server() is None:
-            if _is_taken(_port(account)):
-                if home.directory.exists():
+            port = _port(account)
+            known = home.directory.exists()
+            # One of ours that was killed keeps the port until the last of its threads has gone.
+            if not _until(lambda: not _is_taken(port), _RELEASE_PATIENCE_S if known else 0):
+                if known:
                     raise NodestackError(
                         f"{account.base_url}, the address of stack {stack}'s simulated cloud, is taken by another "
                         f"program: end that one (ss -ltnp), or set another port in {checkout.stack_file(stack)}"
                     )
                 return account.base_url
-            _launch(home, _port(account))
+            _launch(home, port)
     return account.base_url
 
 
