@@ -44,7 +44,7 @@ def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode,
         "cost": plan.cost.model_dump(mode="json"),
         "phases": proved.phases,
         "next_steps": pulumi.Output.all(machine.address, machine.sshPort, machine.sshUser, endpoint).apply(
-            lambda seen: _next_steps(*seen, tunnelled=tunnelled)
+            lambda seen: _next_steps(*seen, stack=pulumi.get_stack(), tunnelled=tunnelled)
         ),
     }
     for name, value in outputs.items():
@@ -78,13 +78,17 @@ def capacity(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _next_steps(address: str, port: int, user: str, endpoint: str, *, tunnelled: bool) -> list[str]:
+def _next_steps(  # noqa: PLR0913 - each by name
+    address: str, port: int, user: str, endpoint: str, *, stack: str, tunnelled: bool
+) -> list[str]:
+    # The stack that `make` takes where none is named.
+    named = "" if stack == "local" else f" STACK={stack}"
     tunnel = [
         f"ssh -N -L {PORT}:{LOOPBACK}:{PORT} -p {port} {user}@{address}   # the endpoint listens on the node only"
     ]
     return [
         *(tunnel if tunnelled else []),
-        f'curl -s {endpoint}/models -H "Authorization: Bearer $(make -s key)"',
-        "make outputs   # everything this stack verified, as JSON",
-        "make down      # remove the node, keep the weights",
+        f'curl -s {endpoint}/models -H "Authorization: Bearer $(make -s key{named})"',
+        f"make outputs{named}   # everything this stack verified, as JSON",
+        f"make down{named}      # remove the node, keep the weights",
     ]
