@@ -45,6 +45,6 @@ def _name(project: str, stack: str, what: str) -> str:
         return TypeAdapter(Name).validate_python(name)
     except ValidationError:
         raise SettingsError(
-            f"stack {stack} would have a {what} called {name!r}: clouds take at most 50 lower-case letters, digits and "
-            "hyphens. Call the stack otherwise"
+            f"stack {stack} would have something called {name!r}: clouds take at most 50 lower-case letters, digits "
+            "and hyphens. Call the stack otherwise"
         ) from None

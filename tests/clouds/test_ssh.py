@@ -200,19 +200,21 @@ def test_a_volume_must_be_a_device() -> None:
 
 def test_the_lifecycle_takes_the_machine_gives_it_up_and_takes_it_again(here: Machine) -> None:
     cloud = SshCloud(account(here.port))
+    said: list[str] = []
 
     def up() -> str:
         return nodes.ensure(
             cloud,
             request(),
             wait=lambda node, progress, cancelled: None,
-            progress=lambda _: None,
+            progress=said.append,
             cancelled=Event(),
             boot=AT_ONCE,
         ).identity
 
     first = up()
     assert up() == first
+    assert said.count("found node demo-node, going on with it") == 2
     nodes.delete_by_name(cloud, "demo-node", progress=lambda _: None, cancelled=Event(), pace=AT_ONCE)
     assert cloud.find_node("demo-node") is None
     assert up() == first

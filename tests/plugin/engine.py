@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from pulumi.runtime.proto.engine_pb2_grpc import EngineServicer, add_EngineServi
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderStub, add_ResourceProviderServicer_to_server
 from pulumi.runtime.proto.status_pb2 import Status
 
-from nodestack.clouds.base import Cloud
+from nodestack.clouds.base import Account, Cloud
 from nodestack.plugin.progress import Silence
 from nodestack.plugin.properties import Properties, decode, encode
 from nodestack.plugin.servicer import Servicer
@@ -178,9 +178,16 @@ def plugin_process(engine_address: str) -> Iterator[tuple[Engine, int]]:
 @contextmanager
 def plugin_over(cloud: Cloud) -> Iterator[Engine]:
     """Serve the plugin's servicer over gRPC in this process, with a cloud of the test's own."""
+    with plugin_opening(lambda account: cloud) as engine:
+        yield engine
+
+
+@contextmanager
+def plugin_opening(open_account: Callable[[Account], Cloud]) -> Iterator[Engine]:
+    """Serve the plugin's servicer over gRPC in this process."""
     server = grpc.server(ThreadPoolExecutor(8))
     cancelled = Event()
-    servicer = Servicer(lambda address: Silence(), cancelled, lambda account: cloud)
+    servicer = Servicer(lambda address: Silence(), cancelled, open_account)
     add_ResourceProviderServicer_to_server(servicer, server)
     engine = Engine(server.add_insecure_port("127.0.0.1:0"))
     server.start()
