@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / ".nodestack" / "qualify"
 MEASURED = Path(__file__).with_name("drill_seconds.json")
 """What each drill took once, with date and machine; what it takes here is learned as it runs."""
-TYPICAL_S = 60.0
+TYPICAL_S = {"e2e": 60.0, "node": 30.0, "vllm": 60.0, "qualify": 60.0}
+"""What a drill takes of which nothing is known, by its markers; one without any is a test of a fraction of a second."""
+TYPICAL_TEST_S = 0.3
 
 
 class Drills:
@@ -37,9 +39,13 @@ class Drills:
         _store(self.path, self.passed)
         _store(self.durations_path, self.durations)
 
-    def estimate_s(self, names: list[str]) -> float:
+    def estimate_s(self, items: list[pytest.Item]) -> float:
         """Seconds that drills will take, from what they took before."""
-        return sum(self.durations.get(name, TYPICAL_S) for name in names)
+        return sum(self.durations.get(item.nodeid, _typical_s(item)) for item in items)
+
+
+def _typical_s(item: pytest.Item) -> float:
+    return max((TYPICAL_S.get(marker.name, TYPICAL_TEST_S) for marker in item.iter_markers()), default=TYPICAL_TEST_S)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,7 +75,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if done:
         config.hook.pytest_deselected(items=done)
     items[:] = todo
-    minutes = drills.estimate_s([item.nodeid for item in todo]) / 60
+    minutes = drills.estimate_s(todo) / 60
     print(f"\n{len(todo)} drills to run, {len(done)} passed before on this tree; about {minutes:.0f} minutes")
 
 
