@@ -196,10 +196,9 @@ def _difference(node: Node, request: NodeRequest, wish: Wish | None, volume: Vol
     """Return how a node differs from what was asked for, "" where it does not as far as its cloud tells."""
     if node.status in (NodeStatus.TERMINATED, NodeStatus.STOPPED):
         return node.status.value
-    if not (node.shape or node.gpu):
-        return ""
     if wish is None or not node.gpu:
-        same = (node.shape, node.hardware_profile) == (request.shape, request.hardware_profile)
+        untold = not (node.shape or node.gpu)
+        same = untold or (node.shape, node.hardware_profile) == (request.shape, request.hardware_profile)
         return "" if same else f"of shape {node.shape}"
     if not is_model(wish.query.gpu, node.gpu) or node.gpu_count != wish.query.gpu_count:
         return f"of {node.gpu_count}x {node.gpu}"
