@@ -14,6 +14,7 @@ def node_document(**changes: object) -> NodeDocument:
     machine = {
         "base_identity": "node-1#nonce",
         "storage_device": "/dev/vdb",
+        "storage_volume_handle": "",
         "weights_expected_manifest_sha256": "",
         "weights_token_file": "",
         "vllm_api_key_file": "",

@@ -15,8 +15,8 @@ SMOKE_TIMEOUT_S = {"cuda": 300, "cpu": 180}
 def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str, Any]:
     """Return what the playbooks need and no machine decides.
 
-    The keys are those of `provisioning.document.NodeDocument`; what is left out there (identity, device, files of
-    secrets, the recorded manifest) is added where it is known.
+    The keys are those of `provisioning.document.NodeDocument`; what is left out there (identity, device and
+    handle of the volume, files of secrets, the recorded manifest) is added where it is known.
 
     Args:
         settings: The stack's settings.
@@ -38,6 +38,7 @@ def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str,
         "fabric_nvswitch": shape.nvswitch,
         "fabric_wait_s": settings.node.fabric_wait_s,
         "storage_mount_point": MOUNT_POINT,
+        "storage_volume_size_gib": settings.volume.size_gib,
         "weights_endpoint": settings.model.hub,
         "weights_repository": plan.repository,
         "weights_commit": plan.pin,

@@ -10,6 +10,7 @@ MACHINE_FIELDS = frozenset(
     {
         "base_identity",
         "storage_device",
+        "storage_volume_handle",
         "weights_expected_manifest_sha256",
         "weights_token_file",
         "vllm_api_key_file",
@@ -45,7 +46,15 @@ class NodeDocument(BaseModel):
     fabric_nvswitch: bool = Field(description="Whether the fabric state must be Completed with Success.")
     fabric_wait_s: int = Field(description="Seconds to wait for the fabric to complete.")
 
-    storage_device: str = Field(description="Block device of the weights volume, e.g. /dev/vdb.")
+    storage_device: str = Field(
+        description="Block device of the weights volume, e.g. /dev/vdb; '' to find the volume on the node."
+    )
+    storage_volume_size_gib: int = Field(
+        description="Size of the volume in GiB, which a blank disk that was found must have."
+    )
+    storage_volume_handle: str = Field(
+        description="What the cloud calls the volume: serial number, virtiofs tag or NFS export; '' for unknown."
+    )
     storage_mount_point: str = Field(description="Where it is mounted; weights, engines and caches live below.")
 
     weights_endpoint: str = Field(description="HF_ENDPOINT, e.g. https://huggingface.co.")

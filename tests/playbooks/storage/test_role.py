@@ -123,3 +123,47 @@ def test_the_volume_is_mounted_again_after_a_reboot(fetched: Fetched) -> None:
     assert fetched.bench.on("findmnt --noheadings --output SOURCE,OPTIONS /srv/nodestack").startswith("/dev/vdb ")
     assert "noatime" in fetched.bench.on("findmnt --noheadings --output OPTIONS /srv/nodestack")
     assert fetched.status().weights is not None
+
+
+def test_a_volume_that_nobody_names_is_found_where_it_is_mounted_already(fetched: Fetched) -> None:
+    play = fetched.play("storage", storage_device="", storage_volume_size_gib=2, storage_wait_s=0)
+
+    assert play.exit_code == 0, play.text
+    assert play.changed == 0
+
+
+def test_a_share_is_mounted_marked_and_found_again(fetched: Fetched) -> None:
+    # This kernel knows no virtiofs: a helper of that name mounts a directory instead.
+    fetched.bench.on(
+        "sudo mkdir -p /var/lib/share && "
+        "printf '#!/bin/sh\\nexec mount --bind /var/lib/share \"$2\"\\n' | sudo tee /sbin/mount.virtiofs && "
+        "sudo chmod 755 /sbin/mount.virtiofs && echo 'vol-77 /mnt/vol virtiofs noauto 0 0' | sudo tee -a /etc/fstab"
+    )
+    changes = {"storage_device": "", "storage_volume_handle": "vol-77", "storage_mount_point": "/srv/share"}
+    try:
+        first, second = fetched.play("storage", **changes), fetched.play("storage", **changes)
+
+        assert (first.exit_code, second.exit_code, second.changed) == (0, 0, 0), first.text + second.text
+        assert fetched.bench.on("cat /var/lib/share/.nodestack-volume; ls /var/lib/share").split() == [
+            *("nodestack", "cache", "engines", "weights"),
+        ]
+        assert fetched.bench.on("systemctl show --property=What --value srv-share.mount") != "/dev/vdb"
+    finally:
+        fetched.bench.on("sudo systemctl disable --now srv-share.mount; sudo sed -i /vol-77/d /etc/fstab")
+
+
+def test_a_blank_disk_that_nobody_names_is_taken_if_it_has_the_size_asked_for(fetched: Fetched) -> None:
+    fetched.bench.on(
+        "sudo systemctl stop srv-nodestack.mount && sudo wipefs --all /dev/vdb && "
+        "sudo dd if=/dev/zero of=/dev/vdb bs=1M count=1 && sudo dd if=/dev/zero of=/dev/vdb bs=1M seek=2047 count=1"
+    )
+    blank = {"storage_device": "", "storage_wait_s": 0}
+
+    said = refusal(fetched.play("storage", **blank, storage_volume_size_gib=600))
+    assert "There is: /dev/vdb (2.0 GiB) is empty, but has another size" in said
+    play = fetched.play("storage", **blank, storage_volume_size_gib=2)
+
+    assert play.exit_code == 0, play.text
+    assert fetched.bench.on("findmnt --noheadings --output SOURCE /srv/nodestack") == "/dev/vdb"
+    assert fetched.bench.on("sudo blkid --probe --output value --match-tag LABEL /dev/vdb") == "nodestack"
+    assert fetched.bench.on("ls /srv/nodestack").split() == ["cache", "engines", "lost+found", "weights"]
