@@ -20,6 +20,8 @@ Progress = Callable[[str], None]
 """Takes one short line about what is going on; shown live, never stored."""
 
 STATUS_SCRIPT = "/usr/local/lib/nodestack/status"
+WRONG_KEY_GRACE_S = 20.0
+"""How long a first boot may answer with a host key of its own before ours is in place."""
 
 # A node that does not answer yet is no news, and every caller gets an exception: without a handler paramiko's
 # tracebacks would end up on the terminal.
@@ -27,7 +29,6 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 _CONNECT_TIMEOUT_S = 5.0
 _POLL_S = 0.5
-_WRONG_KEY_GRACE_S = 20.0
 _SSH_PORT = 22
 _READ_STATUS = f"[ ! -x {STATUS_SCRIPT} ] || exec sudo -n {STATUS_SCRIPT}"
 _READ_CLOUD_INIT = (
@@ -177,11 +178,26 @@ def required_status(opened: Session, timeout_s: float) -> NodeStatusReport:
         raise UnknownStatus(f"{STATUS_SCRIPT} prints what this version does not know ({words})") from error
 
 
-def wait_for_node(connection: Connection, *, timeout_s: float, progress: Progress, cancelled: threading.Event) -> None:
+def wait_for_node(
+    connection: Connection,
+    *,
+    timeout_s: float,
+    progress: Progress,
+    cancelled: threading.Event,
+    wrong_key_grace_s: float = WRONG_KEY_GRACE_S,
+) -> None:
     """Wait until the node takes SSH with the pinned key and its cloud-init is done.
 
+    Args:
+        connection: How it is reached.
+        timeout_s: Seconds until it must be ready.
+        progress: Hears what is waited for.
+        cancelled: Ends the wait when set.
+        wrong_key_grace_s: Seconds for which another host key is not refused yet. Nothing is sent to it, least of all a
+            login; a cloud that puts the key in place by a script at the end of the first boot needs minutes.
+
     Raises:
-        ReachError: Not within `timeout_s`, with another host key, or cloud-init reports errors.
+        ReachError: Not within `timeout_s`, with another host key after its grace, or cloud-init reports errors.
         Interrupted: `cancelled` was set.
     """
     begun = time.monotonic()
@@ -196,7 +212,7 @@ def wait_for_node(connection: Connection, *, timeout_s: float, progress: Progres
         except _WrongHostKey:
             # A first boot may start sshd with keys of its own for a moment before cloud-init puts ours in place.
             wrong_key_since = wrong_key_since or time.monotonic()
-            if time.monotonic() - wrong_key_since > _WRONG_KEY_GRACE_S:
+            if time.monotonic() - wrong_key_since > wrong_key_grace_s:
                 raise
             problem = "another host key"
         except _CloudInitFailed:
