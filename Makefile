@@ -7,7 +7,8 @@ BOOTSTRAP := $(firstword $(wildcard /usr/bin/python3) python3) tools/setup.py
 NODES := $(if $(filter local,$(STACK)),local)
 YES_FLAG := $(if $(YES),--yes)
 # Python programs of the roles whose names, as commands of the node, have no ending.
-SCRIPTS := $(addprefix playbooks/roles/,base/files/status fabric/files/fabric-gate smoke/files/smoke weights/files/verify-weights)
+SCRIPTS := $(addprefix playbooks/roles/,base/files/status fabric/files/fabric-gate smoke/files/smoke \
+	storage/files/find-volume weights/files/verify-weights)
 LOCK := "$$PWD/.nodestack/uv" pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
