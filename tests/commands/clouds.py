@@ -55,7 +55,7 @@ class Account:
     def stack(self, name: str) -> None:
         """Give the checkout a stack whose cloud this is."""
         shape = {"shape": "8x-h100-sxm5", "driver_repository": "r", "driver_repository_key_url": "k"}
-        config = {f"{PROJECT}:cloud": self.section, f"{PROJECT}:node": shape}
+        config: dict[str, Any] = {f"{PROJECT}:cloud": self.section, f"{PROJECT}:node": shape}
         config |= {
             f"{PROJECT}:model": {"name": "trinity-large-thinking", "format": "fp8-block"},
             f"{PROJECT}:engine": {"version": "0.23.0"},

@@ -145,7 +145,7 @@ def _verdict(report: Report) -> Text:
 
 def _things(things: Sequence[Swept]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    for name in ("what", "name", "id", "where"):
+    for name in ("what", "name and id", "where"):
         table.add_column(name, overflow="fold")
     for name in ("age", "$ an hour", "$ so far"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -153,8 +153,7 @@ def _things(things: Sequence[Swept]) -> Table:
         where = f"{one.cloud} {one.region}".strip()
         table.add_row(
             f"{one.what}{' (deleted)' if one.deleted else ''}",
-            one.name,
-            one.id,
+            f"{one.name}\n{one.id}",
             where,
             spoken_age(one.age_hours),
             _amount(one.usd_per_hour, 4),
@@ -175,11 +174,11 @@ def _gone(report: Report) -> RenderableType:
 def _next_steps(report: Report) -> Iterator[str]:
     left = report.remaining
     if any(one.in_checkout and one.what == "node" for one in left):
-        yield "`nodestack sweep --delete` deletes the nodes; the next `up` of their stack would take them up again"
+        yield "with --delete, the nodes go; the next `up` of their stack would take them up again"
     if any(one.in_checkout and one.what == "volume" for one in left):
-        yield "`nodestack sweep --delete --volumes-too` deletes the volumes as well, with all that is on them"
+        yield "with --delete --volumes-too, the volumes go as well, with all that is on them"
     if foreign := sorted({one.stack for one in left if not one.in_checkout}):
         yield (
-            f"this checkout has no stack {', '.join(foreign)}: another one may, and know what looks stray here. "
-            "Such things are deleted only when they are named: `nodestack sweep --delete NAME`"
+            f"this checkout has no stack {', '.join(foreign)} in that account: another one may, and know what looks "
+            "stray here. Such things are deleted only when they are named, with --delete NAME"
         )
