@@ -6,11 +6,12 @@ import pytest
 from pydantic import SecretStr
 
 from nodestack.clouds import hubs
-from nodestack.clouds.base import LocalAccount
+from nodestack.clouds.base import Account, LocalAccount, SpheronAccount
 from nodestack.clouds.local import tiny_model
 from nodestack.errors import CatalogError
 
 ACCOUNT = LocalAccount(directory="/nowhere")
+SIMULATED = SpheronAccount(base_url="http://127.0.0.1:1")
 LOCAL_HUB = "http://127.0.0.1:8090"
 UNKNOWN = "0" * 40
 
@@ -51,12 +52,17 @@ def ask(endpoint: str, repository: str, commit: str, *, trusted: bool = True) ->
     return hubs._ask(endpoint, repository, commit, SecretStr("hf_right") if trusted else None)
 
 
-def test_the_local_hub_has_the_tiny_model_and_no_other_commit() -> None:
-    assert hubs.require_pin(ACCOUNT, LOCAL_HUB, tiny_model.REPOSITORY, tiny_model.COMMIT, None)
+@pytest.mark.parametrize("account", [ACCOUNT, SIMULATED])
+def test_the_hub_of_nodes_on_this_machine_has_the_tiny_model_and_no_other_commit(account: Account) -> None:
+    assert hubs.require_pin(account, LOCAL_HUB, tiny_model.REPOSITORY, tiny_model.COMMIT, None)
     with pytest.raises(CatalogError, match=f"at commit {UNKNOWN} cannot be had from {LOCAL_HUB}: .* no such commit"):
-        hubs.require_pin(ACCOUNT, LOCAL_HUB, tiny_model.REPOSITORY, UNKNOWN, None)
+        hubs.require_pin(account, LOCAL_HUB, tiny_model.REPOSITORY, UNKNOWN, None)
     with pytest.raises(CatalogError, match="there is no such repository"):
-        hubs.require_pin(ACCOUNT, LOCAL_HUB, "nodestack/other", tiny_model.COMMIT, None)
+        hubs.require_pin(account, LOCAL_HUB, "nodestack/other", tiny_model.COMMIT, None)
+
+
+def test_a_real_clouds_node_has_no_hub_that_this_machine_could_look_at() -> None:
+    assert not hubs.require_pin(SpheronAccount(), "http://127.0.0.1:1", tiny_model.REPOSITORY, UNKNOWN, None)
 
 
 def test_a_remote_hub_is_asked_with_the_token(hub: str) -> None:

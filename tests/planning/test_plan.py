@@ -1,5 +1,6 @@
 """Plans as a whole: what is refused, what is warned of, and what a stack gets of it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,15 @@ def test_a_local_cloud_has_no_gpus_and_no_other_cloud_has_replayed_ones() -> Non
     assert "cloud.kind 'local' has no node of shape '8x-h100-sxm5'" in refusal(cloud="local")
     said = refusal(cloud="spheron", node={"shape": "local"}, engine={"build": "cpu"})
     assert "cloud.kind 'spheron' has no node of shape 'local'" in said
+
+
+@pytest.mark.parametrize(
+    ("base_url", "kind", "fits"), [("http://127.0.0.1:1", "spheron-sim", True), ("", "spheron", False)]
+)
+def test_only_a_simulated_cloud_sells_this_machines_nodes(base_url: str, kind: str, fits: bool) -> None:
+    account = {"kind": "spheron"} | ({"base_url": base_url} if base_url else {})
+    asked = parse(config(cloud=None) | {"nodestack:cloud": json.dumps(account)}).request
+    assert (asked.cloud, make_plan(asked, load()).fits) == (kind, fits)
 
 
 def test_bf16_does_not_fit_eight_h100_and_the_refusal_shows_the_arithmetic() -> None:
