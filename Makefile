@@ -1,10 +1,11 @@
 # All there is to do here; `make help` tells it. Every target sets up what it needs first, and does nothing twice.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-STACK ?= local
+# Said on the command line only: other tools have a variable of that name.
+STACK ?= $(if $(findstring command,$(origin CLOUD)),$(CLOUD),local)
 PY := .venv/bin/python
 BOOTSTRAP := $(firstword $(wildcard /usr/bin/python3) python3) tools/setup.py
-NODES := $(if $(filter local,$(STACK)),local)
+NODES := $(if $(filter local %-sim,$(STACK)),local)
 YES_FLAG := $(if $(YES),--yes)
 # Python programs of the roles whose names, as commands of the node, have no ending.
 SCRIPTS := $(addprefix playbooks/roles/,base/files/status fabric/files/fabric-gate smoke/files/smoke \
@@ -20,6 +21,7 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  STACK=name chooses the stack (default: local, on this machine). Start with: make up"
+	@echo "  CLOUD=spheron-sim is a stack of nodes of this machine that a simulated cloud sells."
 
 up: ## Bring the stack up: sets up this machine, then declares, boots, configures and asks for a completion
 	@$(BOOTSTRAP) venv engine $(NODES)
@@ -79,7 +81,7 @@ init: ## Create the stack's state and secrets, for use with `pulumi` itself
 
 env: ## Print the engine's environment, for: eval "$(make -s env)"
 	@$(BOOTSTRAP) venv engine
-	@$(PY) -m nodestack.automation.engine
+	@$(PY) -m nodestack.automation.engine "$(STACK)"
 
 lock: ## Renew the hash-locked requirements
 	@$(BOOTSTRAP) venv
