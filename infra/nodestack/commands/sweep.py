@@ -16,7 +16,7 @@ from nodestack.clouds.accounts import Account
 from nodestack.commands.account import chosen, where
 from nodestack.errors import CloudError, SettingsError
 from nodestack.lifecycle import sweep
-from nodestack.lifecycle.sweep import Survey, Thing
+from nodestack.lifecycle.sweep import Missing, Survey, Thing
 from nodestack.rendering.sweep_table import Absent, Report, Swept, sweep_table
 from nodestack.rendering.terminal import show
 
@@ -147,20 +147,20 @@ def _report(
     return Report(
         strays=tuple(row(account, one) for account, found in surveyed for one in found.strays),
         at_work=tuple(row(account, one) for account, found in surveyed for one in found.at_work),
-        missing=tuple(
-            Absent(
-                cloud=account.kind,
-                account=where(account),
-                what=one.what,
-                name=one.name,
-                id=one.thing_id,
-                stack=one.stack,
-                because=one.because,
-            )
-            for account, found in surveyed
-            for one in found.missing
-        ),
+        missing=tuple(_absent(account, one) for account, found in surveyed for one in found.missing),
         problems=tuple(problems),
+    )
+
+
+def _absent(account: Account, one: Missing) -> Absent:
+    return Absent(
+        cloud=account.kind,
+        account=where(account),
+        what=one.what,
+        name=one.name,
+        id=one.thing_id,
+        stack=one.stack,
+        because=one.because,
     )
 
 
