@@ -1,6 +1,6 @@
 """Verda and a machine one has, over gRPC: bought once or taken as it is, and told by its host key."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +24,13 @@ BOUGHT: dict[str, Any] = {"wish": {"gpu": "H100", "gpuCount": 8, "sxm": True}, "
 
 @dataclass
 class Shop:
-    """A simulated Verda, the plugin before it, and the hosts that it waited for."""
+    """A simulated Verda, the plugin before it, and what it waited for over SSH: host and seconds for its host key."""
 
     engine: Engine
     world: World
     faults: Faults
     account: dict[str, Any]
-    reached: list[reach.Connection]
+    reached: list[tuple[reach.Connection, float]]
 
     def volume(self) -> Existing:
         asked = inputs.volume(Path()) | {"account": self.account} | BOUGHT
@@ -44,12 +44,19 @@ class Shop:
         return sum((asked.method, asked.path) == ("POST", "/v1/instances") for asked in self.faults.asked)
 
 
+def _noted_in(reached: list[tuple[reach.Connection, float]]) -> Callable[..., None]:
+    def wait(connection: reach.Connection, *, wrong_key_grace_s: float, **_: object) -> None:
+        reached.append((connection, wrong_key_grace_s))
+
+    return wait
+
+
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     monkeypatch.setenv("VERDA_CLIENT_ID", "the-client")
     monkeypatch.setenv("VERDA_CLIENT_SECRET", SECRET)
-    reached: list[reach.Connection] = []
-    monkeypatch.setattr(reach, "wait_for_node", lambda connection, **_: reached.append(connection))
+    reached: list[tuple[reach.Connection, float]] = []
+    monkeypatch.setattr(reach, "wait_for_node", _noted_in(reached))
     world, faults = World(verda.market()), Faults()
     project = verda.Project(world, "the-client", SECRET)
     with serve(verda.application(project, faults)) as base_url, plugin_opening(clouds.open_account) as engine:
@@ -62,7 +69,8 @@ def test_a_spot_node_is_bought_once_near_its_volume_and_adopted_after_its_state_
     assert (node.outputs["market"], node.outputs["usdPerHour"], node.outputs["ready"]) == ("spot", 13.53, True)
     assert node.outputs["region"] == shop.world.disk(volume.resource_id).region
     assert shop.world.disk(volume.resource_id).attached_to == node.resource_id
-    assert shop.reached[0].host_public_key == node.outputs["sshHostPublicKey"]
+    ((connection, grace_s),) = shop.reached
+    assert (connection.host_public_key, grace_s) == (node.outputs["sshHostPublicKey"], 600)
     assert (shop.volume().resource_id, shop.node(volume).resource_id) == (volume.resource_id, node.resource_id)
     assert shop.orders() == 1
 

@@ -230,6 +230,28 @@ def test_the_manifest_that_was_verified_is_expected_again_of_the_same_commit_onl
     assert (document.base_identity, document.storage_device) == ("web-1", "/dev/vdb")
 
 
+def test_a_node_that_must_find_its_volume_is_told_by_which_name(engine: Engine, tmp_path: Path) -> None:
+    machine = dict.fromkeys(("nodeId", "identity", "address", "sshUser", "sshHostPublicKey"), "web-1")
+    asked = inputs.configuration(tmp_path, machine | {"sshPort": 22, "volumeDevice": ""}) | {"volumeHandle": "fs-7"}
+    assert engine.check("Configuration", asked) == {}
+    args = ConfigurationArgs.model_validate(
+        {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in asked.items()}
+    )
+    document = whole_document(args, ConfigurationOutputs())
+    assert (document.storage_device, document.storage_volume_handle) == ("", "fs-7")
+
+
+@pytest.mark.parametrize("account", [{"base_url": "https://spheron.example.com"}, {"api_key_variable": "OTHER"}])
+def test_where_its_account_is_asked_is_no_reason_to_configure_a_machine_again(
+    engine: Engine, tmp_path: Path, account: dict[str, str]
+) -> None:
+    machine = dict.fromkeys(("nodeId", "identity", "address", "sshUser", "sshHostPublicKey"), "web-1")
+    asked = inputs.configuration(tmp_path, machine | {"sshPort": 22, "volumeDevice": "/dev/vdb"})
+    before, after = (asked | {"account": {"kind": "spheron", **more}} for more in ({}, account))
+    difference = engine.diff(Existing("Configuration", "web-1", before, {}), after)
+    assert list(difference.diffs) == []
+
+
 def test_a_state_of_another_version_is_read_as_if_nothing_were_known(
     silent: tuple[Engine, dict[str, Any]], tmp_path: Path
 ) -> None:

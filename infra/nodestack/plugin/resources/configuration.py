@@ -215,6 +215,7 @@ def whole_document(args: ConfigurationArgs, before: ConfigurationOutputs) -> Nod
         update={
             "base_identity": args.identity,
             "storage_device": args.volume_device,
+            "storage_volume_handle": args.volume_handle,
             "weights_expected_manifest_sha256": before.manifest_sha256 if same else "",
         }
     )

@@ -28,6 +28,9 @@ _NO_OTHER_MACHINE = frozenset(
         "maxUsdPerHour",
     }
 )
+# Their nodes get the host key by what runs late in a first boot of minutes.
+_LATE_HOST_KEYS = frozenset({"spheron", "verda"})
+_LATE_S = 600.0
 _SAME_MACHINE_ELSEWHERE = frozenset({"account.host", "account.port", "account.user"})
 
 
@@ -201,7 +204,14 @@ def _wait(args: NodeArgs, call: Call) -> nodes.WaitUntilReachable:
             host_public_key=host_public_key,
             private_key=args.ssh_private_key,
         )
-        reach.wait_for_node(connection, timeout_s=_patience_s(call), progress=progress, cancelled=cancelled)
+        late = args.account.kind in _LATE_HOST_KEYS
+        reach.wait_for_node(
+            connection,
+            timeout_s=_patience_s(call),
+            progress=progress,
+            cancelled=cancelled,
+            wrong_key_grace_s=_LATE_S if late else reach.WRONG_KEY_GRACE_S,
+        )
 
     return wait
 
