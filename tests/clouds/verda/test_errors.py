@@ -28,7 +28,8 @@ ORDER = httpx.Request("POST", "https://api.verda.com/v1/instances")
 )
 def test_each_code_has_its_meaning(status: int, code: str, message: str, means: type[CloudError] | None) -> None:
     body = {"code": code, "message": message}
-    answer = httpx.Response(status, json=body, request=ORDER) if code else httpx.Response(status, text=message)
+    told = {"json": body} if code else {"text": message}
+    answer = httpx.Response(status, request=ORDER, **told)
     explained = explain(answer)
     if means is None:
         assert explained is None
