@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nodestack.automation import simulation
+from nodestack.automation import holdings, simulation
 from nodestack.automation.checkout import Checkout
 from nodestack.clouds import open_account
 from nodestack.clouds.base import Cloud, Volume, VolumeRequest
@@ -61,7 +61,7 @@ def test_it_is_started_once_and_takes_its_own_key_only(checkout: Checkout, monke
     assert first is not None and home(checkout).server() == first and first.base_url == base_url
     key_file = home(checkout).directory / "api_key"
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
-    assert simulation.credentials(checkout, STACK) == {"SPHERON_API_KEY": key_file.read_text()}
+    assert simulation.credentials(checkout, STACK) == {"SPHERON_SIM_API_KEY": key_file.read_text()}
     arguments = Path(f"/proc/{first.pid}/cmdline").read_bytes() + Path(f"/proc/{first.pid}/environ").read_bytes()
     assert key_file.read_bytes() not in arguments and b"the user's own" not in arguments
     opened(checkout, monkeypatch).preflight()
@@ -89,6 +89,7 @@ def test_it_goes_on_while_it_holds_something_and_then_nothing_of_it_is_left(
 ) -> None:
     cloud, volume = with_a_volume(checkout, monkeypatch)
     assert "it holds weights" in simulation.end_if_empty(checkout, STACK)[0]
+    assert not simulation.is_ended(checkout, STACK) and len(holdings.accounts(checkout, [STACK])) == 1
     assert cloud.find_volume(VOLUME.name) == volume
     cloud.delete_volume(volume.volume_id)
     assert "was ended" in simulation.end_if_empty(checkout, STACK)[0]
@@ -96,6 +97,7 @@ def test_it_goes_on_while_it_holds_something_and_then_nothing_of_it_is_left(
     assert list(checkout.state.iterdir()) == []
     assert simulation.end_if_empty(checkout, STACK) == []
     assert simulation.credentials(checkout, STACK) == {}
+    assert simulation.is_ended(checkout, STACK) and holdings.accounts(checkout, [STACK]) == []
 
 
 def test_a_port_that_another_program_has_taken_is_not_mistaken_for_it(checkout: Checkout) -> None:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from nodestack import naming
-from nodestack.automation import recovery
+from nodestack.automation import recovery, simulation
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.clouds.accounts import Account, Frozen
 from nodestack.errors import RecoveryError, SettingsError
@@ -71,7 +71,7 @@ def accounts(checkout: Checkout, names: list[str]) -> list[Account]:
     """
     found = [one.account for one in holdings(checkout, names) if one.account is not None]
     for name in names:
-        if checkout.stack_file(name).is_file():
+        if checkout.stack_file(name).is_file() and not simulation.is_ended(checkout, name):
             found.append(naming.account(cloud(checkout, name), checkout.root))
     return list({place(account): account for account in found}.values())
 

@@ -104,6 +104,12 @@ def credentials(checkout: Checkout, stack: str) -> dict[str, str]:
     return {} if account is None else {account.api_key_variable: home.api_key()}
 
 
+def is_ended(checkout: Checkout, stack: str) -> bool:
+    """Return whether a stack's simulated cloud is one that holds nothing any more, and answers nobody."""
+    account = account_of(checkout, stack)
+    return account is not None and not _home(checkout, stack).directory.exists() and not _is_taken(_port(account))
+
+
 def end_if_empty(checkout: Checkout, stack: str) -> list[str]:
     """End a stack's simulated cloud and remove all of it where its account holds nothing; return what was done."""
     home = _home(checkout, stack)

@@ -1,10 +1,11 @@
 """Which account a command is about: a stack's, or the one that options name."""
 
 import argparse
+import os
 from pathlib import Path
 
 from nodestack import naming
-from nodestack.automation import holdings
+from nodestack.automation import holdings, simulation
 from nodestack.automation.checkout import find
 from nodestack.clouds.accounts import Account
 from nodestack.errors import SettingsError
@@ -21,6 +22,7 @@ def chosen(options: argparse.Namespace) -> Account:
         raise SettingsError("no cloud is named: say --cloud spheron, --cloud verda, or --stack NAME")
     values: dict[str, object] = {"kind": options.cloud}
     if options.stack:
+        os.environ |= simulation.credentials(find(Path.cwd()), options.stack)
         section = dict(holdings.section(find(Path.cwd()), options.stack, "cloud"))
         if options.cloud in (None, section.get("kind")):
             values = section

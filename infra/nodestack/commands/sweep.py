@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from nodestack.automation import holdings
+from nodestack.automation import holdings, simulation
 from nodestack.automation.checkout import PROJECT, Checkout, find
 from nodestack.clouds import open_account
 from nodestack.clouds.accounts import Account
@@ -34,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
         raise SettingsError("--volumes-too and --yes say how to delete: say --delete as well")
     checkout = find(Path.cwd())
     holdings.require_own_states(checkout)
+    for name in holdings.stacks(checkout):
+        os.environ |= simulation.credentials(checkout, name)
     surveyed, problems = _survey(checkout, _accounts(checkout, options))
     failed: dict[str, str] | None = None
     doomed = _doomed(options, checkout, surveyed) if options.delete is not None else []
