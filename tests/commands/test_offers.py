@@ -69,6 +69,17 @@ def test_a_stack_brings_its_cloud_shape_and_model(spheron: Account) -> None:
     }
 
 
+def test_the_stack_of_a_simulated_cloud_finds_its_nodes_of_this_machine_there(spheron: Account) -> None:
+    template = Path(__file__).parents[2] / "stacks" / "templates" / "spheron-sim.yaml"
+    text = template.read_text().replace("http://127.0.0.1:0", spheron.base_url)
+    file = spheron.checkout.stack_file("sim")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text.replace("SPHERON_SIM_API_KEY", "SPHERON_API_KEY"))
+    rows = spheron.json("offers", "--stack", "sim")
+    assert {(row["shape"], row["market"]) for row in rows} == {("local", "spot")}
+    assert [row["usd_per_hour"] for row in rows if row["fits"]] == [8.4]
+
+
 def test_verda_is_asked_in_its_own_words(verda: Account) -> None:
     rows = verda.json("offers", *at(verda), "--node", "4x-h200-sxm5", *THINKING, "--market", "spot")
     assert {row["region"] for row in rows if row["fits"]} == {"FIN-01", "FIN-02", "FIN-03", "ICE-01"}

@@ -107,10 +107,14 @@ Account: TypeAlias = Annotated[
 """The account a resource lives in."""
 
 
+def is_at_loopback(base_url: str) -> bool:
+    """Return whether an accepted base URL is on this machine, the one place that is asked over plain http."""
+    return base_url.startswith("http://")
+
+
 def is_simulated(account: object) -> bool:
     """Return whether an account's API is on this machine's loopback: a simulated cloud, whose nodes are local ones."""
-    # Plain http is taken on the loopback only.
-    return str(getattr(account, "base_url", "")).startswith("http://")
+    return is_at_loopback(getattr(account, "base_url", ""))
 
 
 def log_directory(account: Account) -> Path:

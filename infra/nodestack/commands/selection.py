@@ -16,6 +16,7 @@ from nodestack.errors import CatalogError, PlanError, SettingsError
 from nodestack.planning.dimensions import dimensions
 from nodestack.planning.plan import make_plan
 from nodestack.settings import NAMESPACE, NodeChoice, NodeSettings, Request, Settings, validate
+from nodestack.settings.stack import planned_kind
 
 Values = dict[str, Any]
 NAMED = {
@@ -136,7 +137,8 @@ def _request_part(values: Values) -> Values:
         of_stacks = NodeSettings.model_fields.keys() - NodeChoice.model_fields.keys()
         part["node"] = {key: value for key, value in node.items() if key not in of_stacks}
     if isinstance(cloud := part.get("cloud"), dict):
-        part["cloud"] = cloud.get("kind")
+        kind = cloud.get("kind")
+        part["cloud"] = planned_kind(kind, str(cloud.get("base_url", ""))) if isinstance(kind, str) else kind
     return part
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr
 
-from nodestack.clouds.accounts import SpheronAccount, SshAccount, VerdaAccount, is_simulated
+from nodestack.clouds.accounts import SpheronAccount, SshAccount, VerdaAccount, is_at_loopback
 from nodestack.planning.cost_terms import CostTerms
 from nodestack.settings.sections import (
     SIMULATED,
@@ -39,6 +39,11 @@ CloudSettings: TypeAlias = Annotated[
 """Who makes the machine."""
 
 
+def planned_kind(kind: str, base_url: str) -> str:
+    """Return a cloud's kind as a plan is told of it: with `-sim` at its end where it is asked on the loopback."""
+    return kind + SIMULATED if is_at_loopback(base_url) else kind
+
+
 class Settings(Section):
     """A whole stack.
 
@@ -71,5 +76,5 @@ class Settings(Section):
             workload=self.workload,
             cost=self.cost,
             volume=self.volume,
-            cloud=f"{self.cloud.kind}{SIMULATED if is_simulated(self.cloud) else ''}",
+            cloud=planned_kind(self.cloud.kind, getattr(self.cloud, "base_url", "")),
         )
