@@ -13,7 +13,7 @@ SCRIPTS := $(addprefix playbooks/roles/,base/files/status fabric/files/fabric-ga
 LOCK := "$$PWD/.nodestack/uv" pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help up down purge outputs key init env setup test check qualify qualify-spine qualify-planning lock
+.PHONY: help up down purge outputs key init env setup test check qualify qualify-spine qualify-planning qualify-clouds lock
 
 help: ## Show this
 	@echo "nodestack: declare a GPU node stack, get a verified, private LLM endpoint."
@@ -58,19 +58,24 @@ check: ## Run the linters, the type checker and the import contracts
 	@PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --strict
 	@git ls-files -z | xargs -0 grep -lzZP '\A#!.*\b(ba|da)?sh\b' | xargs -0 shellcheck
 
-qualify: check test qualify-spine qualify-planning ## Run everything: checks, tests, drills and benchmarks
+qualify: check test qualify-spine qualify-planning qualify-clouds ## Run everything: checks, tests, drills and benchmarks
 
 qualify-spine: ## Run the drills of a single node's whole life
 	@$(BOOTSTRAP) venv check engine local
 	@$(PY) -m nodestack.cli up -s local
 	@$(PY) -m benchmarks.noop_up --record .nodestack/qualify/noop_up.json
 	@$(PY) -m nodestack.cli down -s local
-	@$(PY) -m pytest -p tests.drills --figures .nodestack/qualify/noop_up.json -m "qualify or e2e" tests/e2e
+	@$(PY) -m pytest -p tests.drills --figures .nodestack/qualify/noop_up.json -m "qualify or e2e" tests/e2e --ignore tests/e2e/test_simulated_cloud.py
 
 qualify-planning: ## Run all that planning promises: real parsers, real allocator, real starts, 10,000 settings
 	@$(BOOTSTRAP) venv check engine local
 	@NODESTACK_EXAMPLES=10000 $(PY) -m pytest -p tests.drills \
 		tests/planning tests/catalog tests/settings tests/commands tests/rendering tests/tools/test_option_tables.py tests/benchmarks
+
+qualify-clouds: ## Run all that clouds promise: each fault at each request, and a stack's life on simulated ones
+	@$(BOOTSTRAP) venv check engine local
+	@$(PY) -m pytest -p tests.drills tests/clouds/spheron tests/clouds/verda tests/clouds/simulated tests/clouds/test_ssh.py \
+		tests/lifecycle tests/plugin tests/commands/test_offers.py tests/commands/test_sweep.py tests/e2e/test_simulated_cloud.py
 
 setup: ## Set up this machine and nothing more
 	@$(BOOTSTRAP) venv check engine $(NODES)

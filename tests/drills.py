@@ -99,11 +99,21 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     drills = config.stash[_KEY]
     failed = len(terminalreporter.stats.get("failed", [])) + len(terminalreporter.stats.get("error", []))
     passed = [measured for name, measured in drills.passed.items() if name in drills.collected]
-    figures = {name: value for measured in passed for name, value in measured.items()}
+    figures = _together(passed)
     for path in config.getoption("--figures"):
         figures |= _load(Path(path))
     shown = "".join(f", {name} {value}" for name, value in figures.items())
     terminalreporter.write_line(f"drills: {len(passed)} passed, {failed} failed{shown}")
+
+
+def _together(measured: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return all figures; counts of one name, which many drills have, are added up."""
+    figures: dict[str, Any] = {}
+    for one in measured:
+        for name, value in one.items():
+            before = figures.get(name)
+            figures[name] = before + value if isinstance(before, int) and isinstance(value, int) else value
+    return figures
 
 
 def _tree() -> str:

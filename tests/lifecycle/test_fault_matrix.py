@@ -1,6 +1,8 @@
 """Each fault at each request of a stack's life: the next run gets through, with one node and every volume."""
 
 import itertools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 
@@ -33,30 +35,41 @@ SLOW = [Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER]
 # Of all cases every seventh runs each time: it has no common divisor with the number of requests, so all have a turn.
 SAMPLE_STEP = 7
 
+
+class Case(NamedTuple):
+    """A fault, where it strikes, how often, and how many calls lists lag behind."""
+
+    kind: Kind
+    request: str
+    times: int
+    lag: int
+
+
 CASES = [
-    *itertools.product(KINDS, REQUESTS, [ONCE], [0, 2]),
-    *itertools.product([kind for kind in KINDS if kind not in SLOW], REQUESTS, [UNTIL_THE_END], [0]),
-    *itertools.product(REFUSALS, ["making the volume", "ordering the node"], [ONCE, UNTIL_THE_END], [0, 2]),
-    *itertools.product([Kind.MINIMUM_RUNTIME], ["deleting the node"], [ONCE], [0, 2]),
+    Case(*case)
+    for case in (
+        *itertools.product(KINDS, REQUESTS, [ONCE], [0, 2]),
+        *itertools.product([kind for kind in KINDS if kind not in SLOW], REQUESTS, [UNTIL_THE_END], [0]),
+        *itertools.product(REFUSALS, ["making the volume", "ordering the node"], [ONCE, UNTIL_THE_END], [0, 2]),
+        *itertools.product([Kind.MINIMUM_RUNTIME], ["deleting the node"], [ONCE], [0, 2]),
+    )
 ]
 
 
-def _named(index: int, case: tuple[Kind, str, int, int]) -> object:
-    kind, request, times, lag = case
-    name = f"{kind.value}, {request}, {'once' if times == ONCE else 'always'}, lists lag by {lag}"
-    return pytest.param(*case, id=name, marks=() if index % SAMPLE_STEP == 0 else pytest.mark.qualify)
+def _named(index: int, case: Case) -> object:
+    how_often = "once" if case.times == ONCE else "always"
+    name = f"{case.kind.value}, {case.request}, {how_often}, lists lag by {case.lag}"
+    return pytest.param(case, id=name, marks=() if index % SAMPLE_STEP == 0 else pytest.mark.qualify)
 
 
-@pytest.mark.parametrize(
-    ("kind", "request_name", "times", "lag"), [_named(index, case) for index, case in enumerate(CASES)]
-)
+@pytest.mark.parametrize("case", [_named(index, case) for index, case in enumerate(CASES)])
 def test_after_each_fault_the_next_run_gets_through(
-    sim: Spheron, kind: Kind, request_name: str, times: int, lag: int
+    sim: Spheron, case: Case, record_property: Callable[[str, object], None]
 ) -> None:
     stack = Stack(sim)
-    method, path = REQUESTS[request_name]
-    sim.world.rules = Rules(lists_lag_calls=lag)
-    sim.fail(kind, method, path, times=times)
+    method, path = REQUESTS[case.request]
+    sim.world.rules = Rules(lists_lag_calls=case.lag)
+    sim.fail(case.kind, method, path, times=case.times)
     for _ in range(2):
         _try_all(stack)
         stack.require_never_two()
@@ -68,8 +81,13 @@ def test_after_each_fault_the_next_run_gets_through(
     assert orders <= sim.count("POST", "/api/deployments")
     stack.down(node.node_id)
     stack.require_never_two()
+    lost = sim.world.report().volumes_deleted
     stack.purge(node.volume_id)
-    assert (sim.world.report().alive, sim.world.report().volumes) == ((), ())
+    report = sim.world.report()
+    assert (report.alive, report.volumes, lost) == ((), (), ())
+    figures = {"cases": 1, "leaked": len(report.alive), "lost": len(lost)}
+    for name, value in (figures | {"bought twice": max(report.most_alive.get("web", 0) - 1, 0)}).items():
+        record_property(name, value)
 
 
 def _try_all(stack: Stack) -> None:
