@@ -8,7 +8,7 @@ from pathlib import Path
 import pulumi
 
 from nodestack import naming, purchase
-from nodestack.catalog import load
+from nodestack.catalog import load_for
 from nodestack.clouds.hubs import require_pin
 from nodestack.components.gpu_node import GpuNode, GpuNodeArgs
 from nodestack.components.outputs import export
@@ -27,7 +27,7 @@ SAID = 32
 
 def main() -> None:
     """Declare volume, node and configuration; raises NodestackError before anything is declared."""
-    catalog = load()
+    catalog = load_for(PROJECT)
     settings = parse(json.loads(os.environ["PULUMI_CONFIG"]), catalog, PROJECT)
     plan = require(make_plan(settings.request, catalog))
     project, stack = pulumi.get_project(), pulumi.get_stack()

@@ -33,6 +33,20 @@ def load(*extra: Path) -> Catalog:
     return _with(extra) if extra else _ours()
 
 
+def load_for(project: Path, *extra: Path) -> Catalog:
+    """Return the catalogue that a project plans with: ours, its `stacks/catalog.yaml` if there is one, and `extra`.
+
+    Args:
+        project: Directory of Pulumi.yaml.
+        extra: As for `load`.
+
+    Raises:
+        CatalogError: As for `load`.
+    """
+    own = project / "stacks" / "catalog.yaml"
+    return load(*([own] if own.is_file() else []), *extra)
+
+
 @cache
 def _ours() -> Catalog:
     return _checked(_raw(), {}, ())

@@ -4,9 +4,9 @@ import argparse
 import json
 from collections.abc import Iterator
 
-from nodestack.catalog import Catalog, load
+from nodestack.catalog import Catalog
 from nodestack.catalog.prices import Market
-from nodestack.commands.selection import selected_each
+from nodestack.commands.selection import catalog_for, selected_each
 from nodestack.errors import CatalogError, PlanError
 from nodestack.planning.plan import make_plan
 from nodestack.rendering.comparison import Row, comparison
@@ -18,7 +18,7 @@ MARKETS: tuple[Market, ...] = ("on_demand", "spot")
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison as tables or as JSON; 0 when something fits, 1 when nothing does."""
-    catalog = load(*options.catalog)
+    catalog = catalog_for(options)
     rows = sorted((row for request in selected_each(options, catalog) for row in _rows(request, catalog)), key=_rank)
     if options.json:
         print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from nodestack.automation import holdings
 from nodestack.automation.checkout import find
-from nodestack.catalog import Catalog, load
+from nodestack.catalog import Catalog
 from nodestack.catalog.prices import Rate
 from nodestack.clouds import open_account
 from nodestack.clouds.base import Cloud, Offer
 from nodestack.commands.account import chosen
-from nodestack.commands.selection import selected
+from nodestack.commands.selection import catalog_for, selected
 from nodestack.errors import CatalogError, CloudError, PlanError, SettingsError
 from nodestack.lifecycle import choose
 from nodestack.lifecycle.choose import Wish
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         SettingsError: What is asked for is wrong, or no cloud sells it.
         CloudError: The cloud could not be asked.
     """
-    catalog = load(*options.catalog)
+    catalog = catalog_for(options)
     account = chosen(options)
     of_stack = holdings.section(find(Path.cwd()), options.stack, "node") if options.stack else {}
     requests = {shape: _request(options, catalog, shape) for shape in _shapes(options, catalog, of_stack)}

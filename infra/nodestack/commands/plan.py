@@ -3,14 +3,13 @@
 import argparse
 import json
 
-from nodestack.catalog import load
-from nodestack.commands.selection import kv_bytes, selected
+from nodestack.commands.selection import catalog_for, kv_bytes, selected
 from nodestack.planning.plan import make_plan
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan as tables or as JSON; 0 when it fits, 1 when it does not."""
-    catalog = load(*options.catalog)
+    catalog = catalog_for(options)
     request = selected(options, catalog)
     plan = make_plan(request, catalog, kv_bytes(options.kv_bytes_per_gpu))
     if options.json:

@@ -2,9 +2,9 @@
 
 import argparse
 
-from nodestack.catalog import Catalog, load
+from nodestack.catalog import Catalog
 from nodestack.catalog.measurements import Start
-from nodestack.commands.selection import kv_bytes, selected
+from nodestack.commands.selection import catalog_for, kv_bytes, selected
 from nodestack.errors import NodestackError
 from nodestack.planning.plan import make_plan
 from nodestack.rendering.page import Logged, page
@@ -17,7 +17,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         NodestackError: The page cannot be written.
     """
-    catalog = load(*options.catalog)
+    catalog = catalog_for(options)
     request = selected(options, catalog)
     plan = make_plan(request, catalog, kv_bytes(options.kv_bytes_per_gpu))
     starts = (start for start in catalog.measurements if _same(start, request))

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from nodestack.automation.checkout import find
-from nodestack.catalog import Catalog
+from nodestack.catalog import Catalog, load, load_for
 from nodestack.commands.limits import unworkable
 from nodestack.errors import CatalogError, PlanError, SettingsError
 from nodestack.planning.dimensions import dimensions
@@ -25,6 +25,18 @@ NAMED = {
     "format": ("model", "format"),
     "engine": ("engine", "version"),
 }
+
+
+def catalog_for(options: Namespace) -> Catalog:
+    """Return the catalogue that a command plans with: that of the checkout it is called in, and files that it names.
+
+    Raises:
+        CatalogError: A file is unreadable or an entry malformed.
+    """
+    try:
+        return load_for(find(Path.cwd()).root, *options.catalog)
+    except FileNotFoundError:
+        return load(*options.catalog)
 
 
 def selected(options: Namespace, catalog: Catalog) -> Request:
