@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nodestack.automation import engine
+from tests.e2e import victims
 from tests.plugin import inputs
 from tests.plugin.engine import ROOT
 
@@ -102,20 +104,25 @@ class Trial:
         assert lost.status == 0, lost.text
         self.begin()
 
+    def want(self, **wanted: Any) -> None:
+        """Write down what the program declares from now on."""
+        self.wanted |= wanted
+        (self.directory / "program" / "wanted.json").write_text(json.dumps(self.wanted))
+
     def up(self, **wanted: Any) -> Run:
         """Bring up what is wanted, with changes to it."""
-        self._want(wanted)
+        self.want(**wanted)
         return self.run("up", "--yes", "--skip-preview")
 
     def preview(self, **wanted: Any) -> Run:
         """Plan what is wanted, with changes to it."""
-        self._want(wanted)
+        self.want(**wanted)
         return self.run("preview", "--diff")
 
     def start(self, command: str = "up") -> subprocess.Popen[str]:
         """Begin to bring up what is wanted, or to destroy it, in a process group of its own."""
         return subprocess.Popen(
-            ["pulumi", command, "--yes", "--skip-preview", "--non-interactive"],
+            [str(engine.pulumi_binary(ROOT)), command, "--yes", "--skip-preview", "--non-interactive"],
             cwd=self.directory,
             env=self._environment(),
             stdout=subprocess.PIPE,
@@ -138,6 +145,27 @@ class Trial:
             check=False,
         )
         return Run(done.returncode, done.stdout)
+
+    def kill(self, kinds: list[str]) -> list[int]:
+        """Kill -9 this project's processes of these kinds, as `tests.e2e.victims` tells them; return their ids."""
+        return victims.kill(kinds, self.directory)
+
+    def wait_for_the_end(self, process: subprocess.Popen[str]) -> None:
+        """Return when a run and all that it started have ended; what does not end by itself is killed."""
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=90)
+        for kind in victims.gone(self.directory, 20):
+            victims.kill([kind], self.directory)
+        process.communicate(timeout=30)
+
+    def recover(self) -> None:
+        """Do what `make up` does after a kill: remove the lock, forget operations that nobody heard the end of."""
+        for lock in (self.directory / "backend").glob(".pulumi/locks/**/*.json"):
+            lock.unlink()
+        state = json.loads(self.run("stack", "export").text)
+        if state["deployment"].pop("pending_operations", None):
+            taken = self.run("stack", "import", stdin=json.dumps(state))
+            assert taken.status == 0, taken.text
 
     def state(self) -> str:
         """The state as it is stored."""
@@ -163,10 +191,6 @@ class Trial:
         destroyed = self.run("destroy", "--yes", "--skip-preview")
         assert destroyed.status == 0, destroyed.text
         shutil.rmtree(self.directory)
-
-    def _want(self, wanted: dict[str, Any]) -> None:
-        self.wanted |= wanted
-        (self.directory / "program" / "wanted.json").write_text(json.dumps(self.wanted))
 
     def _environment(self) -> dict[str, str]:
         ours = engine.exports(ROOT)
