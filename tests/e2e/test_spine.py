@@ -9,25 +9,11 @@ import time
 import pytest
 
 from nodestack.clouds.local import tiny_model
-from tests.e2e.project import NODE, STACK, Project, leftovers, processes
+from tests.e2e.project import NODE, ROOT, STACK, Project, leftovers, processes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm]
 
-DOCUMENTED = {
-    "endpoint_url",
-    "served_model_name",
-    "model_repository",
-    "model_commit",
-    "manifest_sha256",
-    "engine_version",
-    "engine_options",
-    "fabric",
-    "smoke",
-    "volume",
-    "cost",
-    "phases",
-    "next_steps",
-}
+DOCUMENTED = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8"), flags=re.M))
 SHARD = "model-00002-of-00005.safetensors"
 SHARD_BYTES = {
     path.name: path.stat().st_size for path in (tiny_model.repository() / tiny_model.COMMIT).glob("*.safetensors")

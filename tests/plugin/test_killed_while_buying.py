@@ -116,9 +116,10 @@ def _strike(bench: Bench, case: Case) -> None:
         while not _is_there(bench, before, method, path, answered=kind is None):
             assert process.poll() is None, f"it ended before: {process.communicate()[0]}"
             assert time.monotonic() < deadline, "the request never came"
-            time.sleep(0.02)
-        # The effect follows the arrival at once, its trace in the world a moment later.
-        time.sleep(0.2)
+            time.sleep(0.002)
+        if kind is not None:
+            # It hangs now; the effect follows its arrival at once, the trace in the world a moment later.
+            time.sleep(0.2)
         killed = bench.trial.kill(VICTIMS[case.victims])
         assert len(killed) >= len(VICTIMS[case.victims])
     finally:

@@ -162,7 +162,10 @@ class Trial:
         """Do what `make up` does after a kill: remove the lock, forget operations that nobody heard the end of."""
         for lock in (self.directory / "backend").glob(".pulumi/locks/**/*.json"):
             lock.unlink()
-        state = json.loads(self.run("stack", "export").text)
+        exported = self.run("stack", "export")
+        assert exported.status == 0, exported.text
+        # Notes of the engine may come first.
+        state = json.loads(exported.text[exported.text.index("{") :])
         if state["deployment"].pop("pending_operations", None):
             taken = self.run("stack", "import", stdin=json.dumps(state))
             assert taken.status == 0, taken.text
