@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from nodestack.clouds import open_account
-from nodestack.clouds.base import NodeStatus, OfferQuery, SpheronAccount, VolumeRequest
+from nodestack.clouds.base import NodeStatus, OfferQuery, SpheronAccount
 from nodestack.clouds.http import USER_AGENT, NotFound
 from nodestack.clouds.simulated.faults import Kind
 from nodestack.clouds.simulated.spheron import API_KEY
@@ -16,11 +16,9 @@ from nodestack.errors import (
     AmbiguousError,
     CloudError,
     DuplicateName,
-    InsufficientBalance,
     MinimumRuntime,
     NameTaken,
     OutOfStock,
-    VolumeInUse,
 )
 from tests.clouds.spheron.bench import IMPATIENT, QUERY, Spheron
 
@@ -208,54 +206,6 @@ def test_what_was_terminated_already_or_never_was_is_deleted_without_error(sim: 
     assert sim.cloud.read_node("no-such-id") is None
 
 
-def test_naming_a_volume_with_the_order_does_not_attach_it_but_attaching_after_running_does(sim: Spheron) -> None:
-    volume = sim.volume()
-    sim.world.rules = Rules(boot_s=60)
-    node = sim.node(volume_id=volume.volume_id)
-    assert sim.cloud.read_volume(volume.volume_id) == volume
-    with pytest.raises(CloudError, match="The instance is not running"):
-        sim.cloud.attach_volume(node.node_id, volume.volume_id)
-    sim.world.advance(61)
-    for _ in range(2):
-        sim.cloud.attach_volume(node.node_id, volume.volume_id)
-    seen = sim.cloud.read_volume(volume.volume_id)
-    assert seen is not None
-    assert seen.attached_to == node.node_id
-
-
-def test_a_volume_must_be_detached_to_be_deleted(sim: Spheron) -> None:
-    volume, node = sim.volume(), sim.node()
-    sim.cloud.read_node(node.node_id)
-    sim.cloud.attach_volume(node.node_id, volume.volume_id)
-    with pytest.raises(VolumeInUse):
-        sim.cloud.delete_volume(volume.volume_id)
-    for _ in range(2):
-        sim.cloud.detach_volume(node.node_id, volume.volume_id)
-    for _ in range(2):
-        sim.cloud.delete_volume(volume.volume_id)
-    assert sim.cloud.read_volume(volume.volume_id) is None
-    sim.cloud.detach_volume(node.node_id, volume.volume_id)
-
-
-def test_a_volume_of_another_region_cannot_be_attached(sim: Spheron) -> None:
-    volume = sim.volume(region="FIN-02", provider="data-crunch")
-    with pytest.raises(CloudError, match="another region"):
-        sim.node(volume_id=volume.volume_id)
-    assert sim.world.report().orders == {}
-
-
-def test_a_volume_needs_provider_and_region(sim: Spheron) -> None:
-    with pytest.raises(CloudError, match="without a provider and a region"):
-        sim.cloud.create_volume(VolumeRequest(name="weights", size_gib=1))
-    assert sim.count("POST", VOLUMES) == 0
-
-
-def test_a_volume_grows_and_keeps_its_place(sim: Spheron) -> None:
-    volume = sim.volume()
-    grown = sim.cloud.grow_volume(volume.volume_id, 20)
-    assert (grown.size_gib, grown.region, grown.volume_id) == (20, "us-east-1", volume.volume_id)
-
-
 @pytest.mark.parametrize("pages", [True, False])
 def test_lists_are_read_to_the_last_page_whether_they_are_arrays_or_pages(sim: Spheron, pages: bool) -> None:
     sim.world.rules = Rules(page_size=2, pages=pages)
@@ -301,59 +251,6 @@ def test_a_taken_name_is_told_apart(sim: Spheron) -> None:
     with pytest.raises(NameTaken):
         sim.node()
     assert sim.world.report().orders == {"web": 1}
-
-
-def test_an_error_may_be_an_object(sim: Spheron) -> None:
-    sim.world.rules = Rules(boot_s=60)
-    with pytest.raises(CloudError, match="400: The instance is not running"):
-        sim.cloud.attach_volume(sim.node().node_id, sim.volume().volume_id)
-
-
-def test_the_balance_is_the_current_teams_not_the_first_ones(sim: Spheron) -> None:
-    balance = sim.cloud.balance()
-    assert (balance.holder, round(balance.usd)) == (TEAM_ID, 1000)
-
-
-def test_a_team_that_the_key_does_not_have_is_told_with_those_it_has(sim: Spheron) -> None:
-    strange = SpheronCloud(SpheronAccount(base_url=sim.base_url, team_id="team-x"), IMPATIENT)
-    with pytest.raises(
-        CloudError, match=rf"team team-x is not among the key's teams, which are: team-other, {TEAM_ID}"
-    ):
-        strange.preflight()
-
-
-def test_without_money_nothing_is_ordered(sim: Spheron) -> None:
-    sim.world.pay_in(-2000)
-    with pytest.raises(InsufficientBalance, match="paid beforehand: pay in first"):
-        sim.cloud.preflight()
-    with pytest.raises(InsufficientBalance):
-        sim.node()
-
-
-def test_a_missing_key_is_told_by_the_variable_it_belongs_in(sim: Spheron, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SPHERON_API_KEY")
-    with pytest.raises(CloudError, match=r"SPHERON_API_KEY is not set: make a key at"):
-        sim.cloud.preflight()
-    assert sim.faults.asked == []
-
-
-@pytest.mark.parametrize("key", ["sai_pk_wrong", "sai_pk_wrong\n", "sai\x00pk", "schlüssel"])
-def test_a_wrong_key_is_told_without_showing_it(sim: Spheron, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    if "\x00" in key:
-        monkeypatch.setattr("os.environ", {"SPHERON_API_KEY": key})
-    else:
-        monkeypatch.setenv("SPHERON_API_KEY", key)
-    with pytest.raises(CloudError) as refused:
-        sim.cloud.preflight()
-    assert "key" in str(refused.value)
-    assert key.strip() not in str(refused.value)
-
-
-def test_a_host_that_does_not_answer_is_told_and_nothing_was_ordered(sim: Spheron) -> None:
-    nobody = SpheronCloud(SpheronAccount(base_url="http://127.0.0.1:1", team_id=TEAM_ID), IMPATIENT)
-    with pytest.raises(CloudError, match="check that this machine reaches it") as refused:
-        nobody.create_node(sim.request(), lambda line: None)
-    assert not isinstance(refused.value, AmbiguousError)
 
 
 def test_the_host_key_goes_with_the_order_where_cloud_init_is_supported(sim: Spheron) -> None:
