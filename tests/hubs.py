@@ -28,6 +28,16 @@ class Hub(NamedTuple):
         """Return what was asked so far."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
+    def request(self, **wanted: Any) -> dict[str, Any]:
+        """Return the latest request with these values, waiting for it: it is written down after its last byte."""
+        deadline = time.monotonic() + 5
+        while True:
+            found = [entry for entry in self.requests() if wanted.items() <= entry.items()]
+            if found:
+                return found[-1]
+            assert time.monotonic() < deadline, f"no request with {wanted} in {self.requests()[-3:]}"
+            time.sleep(0.01)
+
     def bodies(self) -> list[dict[str, Any]]:
         """Return the requests for files' contents."""
         return [request for request in self.requests() if request["method"] == "GET" and "/resolve/" in request["path"]]
