@@ -13,6 +13,8 @@ from bootstrap.checkout import SetupError
 Argv = Sequence[str | Path]
 
 TAIL_LINES = 8
+FETCH_PAUSES_S = (2.0, 10.0, 30.0)
+"""Pauses before what fetches is tried again: a name that a busy line did not resolve is resolved a moment later."""
 SETPRIV = shutil.which("setpriv")
 # The thread that starts a program also waits for it, so the signal comes with the end of the whole process.
 ENDS_WITH_US = [SETPRIV, "--pdeathsig", "TERM", "--"] if SETPRIV else []
@@ -29,7 +31,7 @@ class Processes:
         self._logs = logs
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
-        self._stopped = False
+        self._stopped = threading.Event()
         self._logged: set[str] = set()
 
     def run(
@@ -40,6 +42,7 @@ class Processes:
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] = lambda line: None,
+        fetches: bool = False,
     ) -> None:
         """Run a program to its end.
 
@@ -49,10 +52,27 @@ class Processes:
             cwd: Where it runs, by default here.
             environment: What it gets on top of our environment.
             on_line: Called with every line it writes.
+            fetches: Whether it asks the network and keeps what it got: where it fails, it is run again after a pause.
 
         Raises:
             SetupError: It failed; the message has its last lines and the log's path.
         """
+        for pause_s in FETCH_PAUSES_S if fetches else ():
+            try:
+                return self._run(part, argv, cwd, environment, on_line)
+            except SetupError:
+                if self._stopped.wait(pause_s):
+                    raise
+        return self._run(part, argv, cwd, environment, on_line)
+
+    def _run(
+        self,
+        part: str,
+        argv: Argv,
+        cwd: Path | None,
+        environment: Mapping[str, str] | None,
+        on_line: Callable[[str], None],
+    ) -> None:
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{part}.log"
         tail: list[str] = []
@@ -77,7 +97,7 @@ class Processes:
 
     def _start(self, argv: Argv, cwd: Path | None, environment: Mapping[str, str] | None) -> subprocess.Popen[str]:
         with self._lock:
-            if self._stopped:
+            if self._stopped.is_set():
                 raise SetupError("stopped because another part failed")
             try:
                 process = subprocess.Popen(
@@ -113,7 +133,7 @@ class Processes:
     def stop(self) -> None:
         """End what runs and start nothing more."""
         with self._lock:
-            self._stopped = True
+            self._stopped.set()
             running = list(self._running)
         for process in running:
             self._end(process)

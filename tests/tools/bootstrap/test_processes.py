@@ -39,6 +39,18 @@ def test_a_failure_names_the_part_its_last_words_and_the_log(tmp_path: Path, pro
         processes.run("venv", ["sh", "-c", "echo no such lock >&2; exit 3"])
 
 
+def test_what_fetches_is_tried_again_and_what_computes_is_not(
+    tmp_path: Path, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes_module, "FETCH_PAUSES_S", (0.01, 0.01))
+    third_time = ["sh", "-c", f"echo >>{tmp_path}/tries; test $(wc -l <{tmp_path}/tries) -eq 3 || exit 1"]
+    processes.run("engine", third_time, fetches=True)
+    (tmp_path / "tries").unlink()
+    with pytest.raises(SetupError):
+        processes.run("engine", third_time)
+    assert (tmp_path / "tries").read_text() == "\n"
+
+
 def test_every_line_is_passed_on_and_logged(tmp_path: Path, processes: Processes) -> None:
     lines: list[str] = []
     processes.run("engine", ["sh", "-c", "echo one; echo two >&2"], on_line=lines.append)
