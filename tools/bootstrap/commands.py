@@ -36,5 +36,5 @@ def install(packages: list[str], processes: Processes) -> None:
     if os.geteuid() != 0:
         raise SetupError(f"missing {', '.join(packages)}, and only root may install: run `sudo {command}`")
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    processes.run("commands", ["apt-get", "update", "--quiet"], environment=environment, fetches=True)
-    processes.run("commands", command.split(), environment=environment, fetches=True)
+    processes.fetch("commands", ["apt-get", "update", "--quiet"], environment=environment)
+    processes.fetch("commands", command.split(), environment=environment)

