@@ -49,7 +49,7 @@ class StackAt(Generic[Sim]):
         return volumes.ensure(
             self.sim.cloud,
             VolumeRequest(name="weights", size_gib=10),
-            progress=self.said.append,
+            progress=self.tell,
             cancelled=self.cancelled,
             wish=wish,
             settle=QUICK,
@@ -67,12 +67,16 @@ class StackAt(Generic[Sim]):
             ),
             wait=self.wait,
             known=self.known,
-            progress=self.said.append,
+            progress=self.tell,
             cancelled=self.cancelled,
             boot=Pace(timeout_s=1, poll_s=0.01),
             wish=wish,
             settle=QUICK,
         )
+
+    def tell(self, line: str) -> None:
+        """Hear a line of progress."""
+        self.said.append(line)
 
     def known(self, node: Node) -> None:
         """Hear of a node as soon as it exists."""
@@ -86,13 +90,13 @@ class StackAt(Generic[Sim]):
 
     def down(self, node_id: str, patience_s: float = 1) -> None:
         pace = Pace(timeout_s=patience_s, poll_s=0.01)
-        nodes.delete_until_gone(self.sim.cloud, node_id, progress=self.said.append, cancelled=self.cancelled, pace=pace)
+        nodes.delete_until_gone(self.sim.cloud, node_id, progress=self.tell, cancelled=self.cancelled, pace=pace)
 
     def purge(self, volume_id: str) -> None:
         volumes.delete_until_gone(
             self.sim.cloud,
             volume_id,
-            progress=self.said.append,
+            progress=self.tell,
             cancelled=self.cancelled,
             pace=Pace(timeout_s=1, poll_s=0.01),
         )

@@ -210,7 +210,7 @@ def _adopt(  # noqa: PLR0913 - each by name
     progress: Progress,
     cancelled: Event,
 ) -> Node | None:
-    node = cloud.find_node(request.name)
+    node = buying.find_surely(cloud, lambda: cloud.find_node(request.name), f"node {request.name}", cancelled)
     if node is None:
         return None
     if node.volume_id not in ("", request.volume_id):

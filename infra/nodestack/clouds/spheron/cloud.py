@@ -49,6 +49,8 @@ class SpheronCloud:
     [27.6, 29.6]
     """
 
+    unique_names = True
+
     def __init__(self, account: SpheronAccount, patience: Patience | None = None) -> None:
         self._client = SpheronClient(account, patience)
         self._team_id = account.team_id
