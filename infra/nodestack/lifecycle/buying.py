@@ -96,9 +96,13 @@ def find_surely(cloud: Cloud, find: Callable[[], Thing | None], what: str, cance
     found = find()
     if found is not None or cloud.unique_names:
         return found
-    return settled(
-        find, Pace(timeout_s=_MORE_LOOKS * cloud.poll_s, poll_s=cloud.poll_s), what=what, cancelled=cancelled
-    )
+    for _ in range(_MORE_LOOKS):
+        cancelled.wait(cloud.poll_s)
+        stop_if(cancelled, what)
+        found = find()
+        if found is not None:
+            return found
+    return None
 
 
 def order_once(
