@@ -70,6 +70,7 @@ class Market:
         kind: Whose it is.
         account: How a stack names it.
         cloud: The real client, which is in a hurry.
+        patient: The real client as it is.
         world: What the account holds.
         faults: What goes wrong, and what was asked.
         keys: Environment variables with its credentials.
@@ -79,6 +80,7 @@ class Market:
     kind: str
     account: dict[str, Any]
     cloud: Cloud
+    patient: Cloud
     world: World
     faults: Faults
     keys: dict[str, str]
@@ -112,9 +114,10 @@ def at_spheron(machines: Machines | None = None) -> Iterator[Market]:
     world, faults = World(market.standard(), machines), Faults()
     world.rules = world.rules.model_copy(update={"page_size": 2, "pages": True})
     with serve(spheron.app(world, faults)) as base_url:
-        cloud = SpheronCloud(SpheronAccount(base_url=base_url), IMPATIENT)
+        account = SpheronAccount(base_url=base_url)
+        cloud, patient = SpheronCloud(account, IMPATIENT), SpheronCloud(account)
         keys = {"SPHERON_API_KEY": spheron.API_KEY}
-        yield Market("spheron", {"kind": "spheron", "base_url": base_url}, cloud, world, faults, keys)
+        yield Market("spheron", {"kind": "spheron", "base_url": base_url}, cloud, patient, world, faults, keys)
         world.close()
 
 
@@ -128,7 +131,7 @@ def at_verda(machines: Machines | None = None) -> Iterator[Market]:
         cloud = VerdaCloud(account, VerdaClient(account, patience=IMPATIENT, sleep=lambda _: None))
         keys = {"VERDA_CLIENT_ID": CLIENT_ID, "VERDA_CLIENT_SECRET": CLIENT_SECRET}
         told = {"kind": "verda", "base_url": account.base_url}
-        yield Market("verda", told, cloud, world, faults, keys, project)
+        yield Market("verda", told, cloud, VerdaCloud(account), world, faults, keys, project)
         world.close()
 
 

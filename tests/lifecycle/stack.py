@@ -35,6 +35,7 @@ class StackAt(Generic[Sim]):
     Attributes:
         sim: The account they are in.
         said: Lines of progress.
+        patience_s: Seconds that a boot or a deletion may take.
         cancelled: Ends whatever waits.
     """
 
@@ -43,6 +44,7 @@ class StackAt(Generic[Sim]):
         sim.cloud.poll_s = 0.01  # type: ignore[misc]
         self.sim = sim
         self.said: list[str] = []
+        self.patience_s = 1.0
         self.cancelled = Event()
 
     def volume(self, wish: Wish | None = WISH) -> Volume:
@@ -69,7 +71,7 @@ class StackAt(Generic[Sim]):
             known=self.known,
             progress=self.tell,
             cancelled=self.cancelled,
-            boot=Pace(timeout_s=1, poll_s=0.01),
+            boot=Pace(timeout_s=self.patience_s, poll_s=0.01),
             wish=wish,
             settle=QUICK,
         )
@@ -88,8 +90,8 @@ class StackAt(Generic[Sim]):
     def up(self, wish: Wish = WISH) -> Node:
         return self.node(self.volume(wish), wish)
 
-    def down(self, node_id: str, patience_s: float = 1) -> None:
-        pace = Pace(timeout_s=patience_s, poll_s=0.01)
+    def down(self, node_id: str, patience_s: float | None = None) -> None:
+        pace = Pace(timeout_s=patience_s or self.patience_s, poll_s=0.01)
         nodes.delete_until_gone(self.sim.cloud, node_id, progress=self.tell, cancelled=self.cancelled, pace=pace)
 
     def purge(self, volume_id: str) -> None:
@@ -98,7 +100,7 @@ class StackAt(Generic[Sim]):
             volume_id,
             progress=self.tell,
             cancelled=self.cancelled,
-            pace=Pace(timeout_s=1, poll_s=0.01),
+            pace=Pace(timeout_s=self.patience_s, poll_s=0.01),
         )
 
     def require_one(self) -> None:

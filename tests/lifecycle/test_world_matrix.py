@@ -86,7 +86,7 @@ class Struck(StackAt[Market]):
         if line.startswith("deleting node"):
             self.at("while it is deleted")
 
-    def down(self, node_id: str, patience_s: float = 1) -> None:
+    def down(self, node_id: str, patience_s: float | None = None) -> None:
         self.at("while it serves")
         super().down(node_id, patience_s)
 

@@ -35,7 +35,12 @@ class Bench:
         return machine.machine_id
 
 
-@pytest.fixture(scope="module", params=list(REQUESTS))
+# The rest is left to `make qualify`: each run of the engine takes seconds.
+ALWAYS = "spheron"
+PARAMS = [pytest.param(cloud, marks=() if cloud == ALWAYS else pytest.mark.qualify) for cloud in REQUESTS]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with open_market(request.param, answering=True) as market:
         trial = Trial(tmp_path_factory.mktemp("a trial"), market.account)
@@ -44,6 +49,7 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield Bench(trial, market)
 
 
+@pytest.mark.qualify
 def test_with_the_stacks_file_node_and_volume_are_adopted_and_nothing_is_bought(bench: Bench) -> None:
     (volume_id,) = bench.market.volumes()
     (machine,) = bench.market.world.living()
@@ -68,6 +74,7 @@ def test_with_its_keys_lost_too_the_volume_is_adopted_and_the_node_replaced_neve
     assert bench.market.count("ordering the node") == orders + 1
 
 
+@pytest.mark.qualify
 def test_with_the_state_kept_another_key_is_another_node_deleted_before_the_next_is_bought(bench: Bench) -> None:
     (volume_id,) = bench.market.volumes()
     (machine,) = bench.market.world.living()
@@ -77,6 +84,7 @@ def test_with_the_state_kept_another_key_is_another_node_deleted_before_the_next
     assert run.text.index("deleting node") < run.text.index("making node web")
 
 
+@pytest.mark.qualify
 def test_what_a_cloud_gave_no_host_key_is_deleted_and_the_next_run_buys_another(bench: Bench) -> None:
     (volume_id,) = bench.market.volumes()
     (machine,) = bench.market.world.living()
