@@ -15,10 +15,13 @@ from nodestack.clouds.simulated.faults import Kind
 from nodestack.clouds.simulated.things import Rules
 from tests.e2e import victims
 from tests.e2e.project import clone, leftovers
-from tests.e2e.test_simulated_cloud import CLOUD, NODE, SHARDS, STACK, VOLUME, Sold
+from tests.e2e.test_simulated_cloud import SHARDS, Sold
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify, pytest.mark.independent]
 
+STACK = "spheron-sim"
+CLOUD = f"CLOUD={STACK}"
+NODE, VOLUME = f"nodestack-{STACK}-node", f"nodestack-{STACK}-weights"
 PATIENCE_S = 300
 REQUESTS = {
     "making the volume": ("POST", "/api/volumes"),

@@ -83,7 +83,7 @@ def _checkout_at(root: Path, market: Market) -> None:
     project["plugins"] = {"providers": [{"name": "nodestack", "path": str(ROOT / "infra" / "provider")}]}
     (root / "Pulumi.yaml").write_text(yaml.safe_dump(project))
     (root / "program" / "__main__.py").write_text(PROGRAM)
-    wanted = {"account": market.account, "bought": BOUGHT, "size_gib": 1, "node": True, "shape": "local"}
+    wanted = {"account": market.account, "bought": BOUGHT, "size_gib": 1, "node": True, "shape": "local", "suffix": ""}
     (root / "program" / "wanted.json").write_text(json.dumps(wanted))
     (root / "stacks" / "Pulumi.trial.yaml").write_text(yaml.safe_dump({"config": {"nodestack:cloud": market.account}}))
     shutil.copy(ROOT / ".nodestack" / "engine.json", root / ".nodestack")
