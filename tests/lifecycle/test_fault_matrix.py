@@ -12,6 +12,8 @@ from tests.clouds.markets import REQUESTS, Market, open_market
 from tests.lifecycle.matrix import Record, conclude, sampled, try_all
 from tests.lifecycle.stack import StackAt
 
+pytestmark = pytest.mark.independent
+
 KINDS = [
     Kind.TOO_MANY, Kind.ERROR_BEFORE, Kind.ERROR_AFTER, Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER, Kind.CUT_BEFORE,
     Kind.CUT_AFTER, Kind.GARBLED,

@@ -15,6 +15,8 @@ from tests.clouds.markets import REQUESTS, Market, open_market
 from tests.lifecycle.matrix import Record, conclude, sampled, try_all
 from tests.lifecycle.stack import StackAt, is_weights
 
+pytestmark = pytest.mark.independent
+
 DROPPED, ELSEWHERE = "cloud-init is dropped", "the volume is in another region"
 
 

@@ -9,7 +9,7 @@ from nodestack.provisioning import keys
 from tests.clouds.markets import REQUESTS, Market, open_market
 from tests.plugin.trial import Run, Trial
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.independent]
 
 BOUGHT = {"wish": {"gpu": "H100", "gpuCount": 8, "sxm": True}}
 

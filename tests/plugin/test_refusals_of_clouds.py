@@ -13,7 +13,7 @@ from nodestack.clouds.offers import Offer
 from tests.clouds.markets import REQUESTS, Market, open_market
 from tests.plugin.trial import Run, Trial
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.independent]
 
 EIGHT_H100: dict[str, Any] = {"gpu": "H100", "gpuCount": 8, "sxm": True}
 WRONG = "not-the-key-0123456789"

@@ -17,7 +17,7 @@ from tests.clouds.markets import Market, open_market
 from tests.plugin.engine import ROOT
 from tests.plugin.trial import PROGRAM, Trial
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.independent]
 
 BOUGHT = {"wish": {"gpu": "H100", "gpuCount": 8, "sxm": True}}
 BOOT_S = 3600
