@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from nodestack.clouds.base import Cloud, SpheronAccount, VerdaAccount
+from nodestack.clouds.http import Patience
 from nodestack.clouds.simulated import market, spheron, verda
 from nodestack.clouds.simulated.faults import Fault, Faults, Kind
 from nodestack.clouds.simulated.machines import Machines, MemoryMachines
@@ -55,6 +56,9 @@ VERDA_REQUESTS: dict[str, Asked] = {
 }
 REQUESTS = {"spheron": SPHERON_REQUESTS, "verda": VERDA_REQUESTS}
 
+STEADY = Patience(timeout_s=10, attempts=3, delay_s=0.01, longest_wait_s=1.0)
+"""As little patience as may be on a busy machine: what is merely slow must not pass for lost."""
+
 CLIENT_ID, CLIENT_SECRET = "the-client", "the-client-secret"
 _SSH_PORT = 22
 _BLOCK = "127.78.0"
@@ -69,7 +73,7 @@ class Market:
     Attributes:
         kind: Whose it is.
         account: How a stack names it.
-        cloud: The real client, which is in a hurry.
+        cloud: The real client, which does not ask often.
         patient: The real client as it is.
         world: What the account holds.
         faults: What goes wrong, and what was asked.
@@ -109,50 +113,51 @@ class Market:
 
 
 @contextmanager
-def at_spheron(machines: Machines | None = None) -> Iterator[Market]:
+def at_spheron(machines: Machines, patience: Patience) -> Iterator[Market]:
     """Yield a new team of Spheron, whose lists come in pages of two."""
     world, faults = World(market.standard(), machines), Faults()
     world.rules = world.rules.model_copy(update={"page_size": 2, "pages": True})
     with serve(spheron.app(world, faults)) as base_url:
         account = SpheronAccount(base_url=base_url)
-        cloud, patient = SpheronCloud(account, IMPATIENT), SpheronCloud(account)
+        cloud, patient = SpheronCloud(account, patience), SpheronCloud(account)
         keys = {"SPHERON_API_KEY": spheron.API_KEY}
         yield Market("spheron", {"kind": "spheron", "base_url": base_url}, cloud, patient, world, faults, keys)
         world.close()
 
 
 @contextmanager
-def at_verda(machines: Machines | None = None) -> Iterator[Market]:
+def at_verda(machines: Machines, patience: Patience) -> Iterator[Market]:
     """Yield a new project of Verda."""
     world, faults = World(verda.market(), machines), Faults()
     project = verda.Project(world, CLIENT_ID, CLIENT_SECRET)
     with serve(verda.application(project, faults)) as base_url:
         account = VerdaAccount(base_url=f"{base_url}/v1")
-        cloud = VerdaCloud(account, VerdaClient(account, patience=IMPATIENT, sleep=lambda _: None))
+        cloud = VerdaCloud(account, VerdaClient(account, patience=patience, sleep=lambda _: None))
         keys = {"VERDA_CLIENT_ID": CLIENT_ID, "VERDA_CLIENT_SECRET": CLIENT_SECRET}
         told = {"kind": "verda", "base_url": account.base_url}
         yield Market("verda", told, cloud, VerdaCloud(account), world, faults, keys, project)
         world.close()
 
 
-_OPENED: dict[str, Callable[[Machines | None], AbstractContextManager[Market]]] = {
+_OPENED: dict[str, Callable[[Machines, Patience], AbstractContextManager[Market]]] = {
     "spheron": at_spheron,
     "verda": at_verda,
 }
 
 
 @contextmanager
-def open_market(kind: str, *, answering: bool = False) -> Iterator[Market]:
+def open_market(kind: str, *, answering: bool = False, hasty: bool = False) -> Iterator[Market]:
     """Yield a new account of a cloud, whose credentials the environment has meanwhile.
 
     Args:
         kind: Whose.
         answering: Whether its machines take SSH; else they are words.
+        hasty: Whether its client gives up on an answer that hangs, sooner than the simulation does.
     """
     machines: Machines = MemoryMachines()
     if answering:
         machines = OnPort22() if kind == "verda" else AnsweringMachines()
-    with _OPENED[kind](machines) as opened, pytest.MonkeyPatch.context() as environment:
+    with _OPENED[kind](machines, IMPATIENT if hasty else STEADY) as opened, pytest.MonkeyPatch.context() as environment:
         for name, value in opened.keys.items():
             environment.setenv(name, value)
         yield opened

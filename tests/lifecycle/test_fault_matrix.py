@@ -94,7 +94,7 @@ def _fill_pages(market: Market) -> None:
 
 @pytest.mark.parametrize("case", sampled(CASES, SAMPLE_STEP))
 def test_after_each_fault_the_next_run_gets_through(case: Case, record_property: Record) -> None:
-    with open_market(case.cloud) as market:
+    with open_market(case.cloud, hasty=case.kind in SLOW) as market:
         stack = StackAt(market)
         if case.page:
             _fill_pages(market)

@@ -102,7 +102,7 @@ class Struck(StackAt[Market]):
 
 @pytest.mark.parametrize("case", sampled(CASES, SAMPLE_STEP))
 def test_after_whatever_happens_the_next_run_gets_through(case: Case, record_property: Record) -> None:
-    with open_market(case.cloud) as market:
+    with open_market(case.cloud, hasty=case.answer is Kind.TIMEOUT_AFTER) as market:
         stack = Struck(market, case)
         market.world.rules = market.world.rules.model_copy(update={"lists_lag_calls": case.lag})
         mend = _begin(stack)
