@@ -35,7 +35,7 @@ def market() -> Iterator[Market]:
 def test_of_two_ups_begun_at_one_moment_one_wins_and_the_other_says_so(market: Market, tmp_path: Path) -> None:
     _checkout_at(tmp_path, market)
     runs = [_begin(tmp_path) for _ in range(2)]
-    _until(lambda: any(run.poll() is not None for run in runs))
+    _until(lambda: any(run.poll() is not None for run in runs) and bool(market.count("ordering the node")))
     market.world.advance(BOOT_S)
     texts = [run.communicate(timeout=PATIENCE_S)[0] for run in runs]
     losers = [text for text in texts if "the stack is locked by process" in text]
