@@ -65,17 +65,18 @@ qualify-spine: ## Run the drills of a single node's whole life
 	@$(PY) -m nodestack.cli up -s local
 	@$(PY) -m benchmarks.noop_up --record .nodestack/qualify/noop_up.json
 	@$(PY) -m nodestack.cli down -s local
-	@$(PY) -m pytest -p tests.drills --figures .nodestack/qualify/noop_up.json -m "qualify or e2e" tests/e2e --ignore tests/e2e/test_simulated_cloud.py
+	@$(PY) -m pytest -p tests.drills --figures .nodestack/qualify/noop_up.json -m "qualify or e2e" tests/e2e --ignore tests/e2e/test_simulated_cloud.py --ignore tests/e2e/test_cloud_faults.py
 
 qualify-planning: ## Run all that planning promises: real parsers, real allocator, real starts, 10,000 settings
 	@$(BOOTSTRAP) venv check engine local
 	@NODESTACK_EXAMPLES=10000 $(PY) -m pytest -p tests.drills \
 		tests/planning tests/catalog tests/settings tests/commands tests/rendering tests/tools/test_option_tables.py tests/benchmarks
 
-qualify-clouds: ## Run all that clouds promise: each fault at each request, and a stack's life on simulated ones
+qualify-clouds: ## Run all that clouds promise: each fault at each request as a table, a stack's life on simulated ones
 	@$(BOOTSTRAP) venv check engine local
 	@$(PY) -m pytest -p tests.drills tests/clouds/spheron tests/clouds/verda tests/clouds/simulated tests/clouds/test_ssh.py \
-		tests/lifecycle tests/plugin tests/commands/test_offers.py tests/commands/test_sweep.py tests/e2e/test_simulated_cloud.py
+		tests/lifecycle tests/plugin tests/commands/test_offers.py tests/commands/test_sweep.py tests/e2e/test_simulated_cloud.py \
+		tests/e2e/test_cloud_faults.py
 
 setup: ## Set up this machine and nothing more
 	@$(BOOTSTRAP) venv check engine $(NODES)

@@ -1,4 +1,4 @@
-"""Run drills as `make qualify` does: an estimate first, what passed is not run again, one line of figures at the end.
+"""Run drills as `make qualify` does: an estimate, what passed is not run again, cases as a table, a line of figures.
 
 A pytest plugin: `pytest -p tests.drills`. What passed is remembered under .nodestack/qualify by the state of the tree,
 so that an interrupted run goes on where it was, and a changed tree starts over.
@@ -7,7 +7,7 @@ so that an interrupted run goes on where it was, and a changed tree starts over.
 import hashlib
 import json
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ MEASURED = Path(__file__).with_name("drill_seconds.json")
 TYPICAL_S = {"e2e": 60.0, "node": 30.0, "vllm": 60.0, "qualify": 60.0}
 """What a drill takes of which nothing is known, by its markers; one without any is a test of a fraction of a second."""
 TYPICAL_TEST_S = 0.3
+_COUNTS = ("leaked", "lost", "bought twice")
+"""Figures of a case in the table of cases."""
 
 
 class Drills:
@@ -97,13 +99,48 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """End with one line of figures."""
     drills = config.stash[_KEY]
-    failed = len(terminalreporter.stats.get("failed", [])) + len(terminalreporter.stats.get("error", []))
+    failed = len(_failed(terminalreporter))
     passed = [measured for name, measured in drills.passed.items() if name in drills.collected]
+    for line in case_table(drills.passed, drills.collected, [report.nodeid for report in _failed(terminalreporter)]):
+        terminalreporter.write_line(line)
     figures = _together(passed)
     for path in config.getoption("--figures"):
         figures |= _load(Path(path))
     shown = "".join(f", {name} {value}" for name, value in figures.items())
     terminalreporter.write_line(f"drills: {len(passed)} passed, {failed} failed{shown}")
+
+
+def case_table(passed: Mapping[str, dict[str, Any]], collected: Set[str], failed: Iterable[str]) -> list[str]:
+    """Return the cases of the matrices as the lines of a table, by module; none where there were no cases.
+
+    Args:
+        passed: Figures of every drill that passed, by its name.
+        collected: Names of the drills that were asked for; those that passed earlier are among them.
+        failed: Names of the drills that failed.
+    """
+    with_cases = {name for name in collected if "cases" in passed.get(name, {})}
+    modules = {name.partition("::")[0] for name in with_cases}
+    failed = {name for name in failed if name.partition("::")[0] in modules}
+    lines: list[str] = []
+    for module in sorted(modules):
+        rows = [(name, passed[name], "got through") for name in with_cases - failed if name.startswith(f"{module}::")]
+        rows += [(name, {}, "FAILED") for name in failed if name.startswith(f"{module}::")]
+        lines += ["", module, " | ".join(("case", "outcome", *_COUNTS)), " | ".join(["---"] * (2 + len(_COUNTS)))]
+        lines += sorted(
+            " | ".join((_case(name), outcome, *(str(figures.get(count, "?")) for count in _COUNTS)))
+            for name, figures, outcome in rows
+        )
+    return lines
+
+
+def _case(name: str) -> str:
+    """Return what a case calls itself: its parameters, or its name where it has none."""
+    test, _, parameters = name.partition("::")[2].partition("[")
+    return parameters.removesuffix("]") or test.removeprefix("test_").replace("_", " ")
+
+
+def _failed(terminalreporter: Any) -> list[Any]:
+    return [*terminalreporter.stats.get("failed", []), *terminalreporter.stats.get("error", [])]
 
 
 def _together(measured: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ NodestackError
 │   ├── InsufficientBalance  the account cannot pay
 │   └── MinimumRuntime   a node is too young to be deleted
 ├── ReachError           a node does not answer as it should over SSH
+│   └── WrongHostKey     a node answers with another host key than this stack's
 ├── ProvisioningError    a playbook failed, with the role and task that said so
 ├── RecoveryError        a former run left something only a person may judge
 └── Interrupted          the user or the engine asked to stop
@@ -82,6 +83,10 @@ class MinimumRuntime(CloudError):
 
 class ReachError(NodestackError):
     """A node does not answer over SSH, or answers with the wrong host key."""
+
+
+class WrongHostKey(ReachError):
+    """A node answers with another host key than the one that follows from this stack's key; nothing was sent to it."""
 
 
 class ProvisioningError(NodestackError):

@@ -25,11 +25,15 @@ class AnsweringMachines(MemoryMachines):
     def start(self, machine_id: str, order: Order) -> None:
         super().start(machine_id, order)
         host_key = next((text for text in order.files.values() if "OPENSSH PRIVATE KEY" in text), "")
-        self._doors[machine_id] = Door(host_key, order.ssh_public_key)
+        self._doors[machine_id] = self.open(host_key, order.ssh_public_key)
+
+    def open(self, host_key: str, public_line: str) -> "Door":
+        """Have a machine take SSH, on any port."""
+        return Door(host_key, public_line)
 
     def place(self, machine_id: str) -> Place | None:
         door = self._doors.get(machine_id)
-        return None if door is None else Place(address="127.0.0.1", port=door.port)
+        return None if door is None else Place(address=door.address, port=door.port)
 
     def end(self, machine_id: str, *, at_once: bool = False) -> None:
         super().end(machine_id, at_once=at_once)
@@ -41,14 +45,15 @@ class AnsweringMachines(MemoryMachines):
 class Door:
     """An SSH server: one host key, one key that may log in; every command prints `{}` and ends well."""
 
-    def __init__(self, host_private_pem: str, public_line: str) -> None:
+    def __init__(self, host_private_pem: str, public_line: str, at: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self._host_key = (
             paramiko.Ed25519Key.from_private_key(io.StringIO(host_private_pem))
             if host_private_pem
             else paramiko.ECDSAKey.generate()
         )
         self._allowed = public_line.split()[1]
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(at)
+        self.address: str = at[0]
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()

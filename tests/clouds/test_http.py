@@ -1,9 +1,20 @@
 """What an answer of a cloud means: whether it is repeated, how long is waited, and what of it is told."""
 
-from collections.abc import Callable
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from nodestack.clouds.http import Http, NotFound, Patience, message_of, retry_after_s
 from nodestack.clouds.simulated.server import serve
@@ -93,3 +104,55 @@ def test_an_error_that_is_no_json_is_told_shortened() -> None:
 def test_a_wait_that_is_a_date_or_nonsense_is_none() -> None:
     for value in ("Wed, 21 Oct 2026 07:28:00 GMT", "soon"):
         assert retry_after_s(httpx.Response(429, headers={"Retry-After": value}, request=REQUEST)) is None
+
+
+@contextmanager
+def of_an_unknown_authority(directory: Path) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve https on the loopback with a certificate that nobody vouches for; yields its URL and what was sent."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cloud")])
+    since = datetime.now(UTC) - timedelta(days=1)
+    loopback = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(since)
+        .not_valid_after(since + timedelta(days=2))
+        .add_extension(loopback, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (directory / "both.pem").write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "both.pem")
+    sent: list[bytes] = []
+
+    def answer() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+                sent.append(secured.recv(1000))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}", sent
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_host_that_nobody_vouches_for_is_told_and_sent_no_key(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with of_an_unknown_authority(tmp_path) as (base_url, sent):
+        http = Http("Cloud", base_url, headers=lambda: {"Authorization": "the-key"}, patience=PATIENCE, sleep=print)
+        with pytest.raises(CloudError, match="its certificate is not to be trusted: self-signed certificate"):
+            http.request(method, "/thing")
+        assert sent == []

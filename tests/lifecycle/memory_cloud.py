@@ -38,6 +38,7 @@ class MemoryCloud:
     """
 
     poll_s = 0.0
+    unique_names = True
 
     def __init__(self, boot_polls: int = 0, address: tuple[str, int] = ("192.0.2.1", 22)) -> None:
         self.nodes: dict[str, Node] = {}

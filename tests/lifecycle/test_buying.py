@@ -18,7 +18,7 @@ from nodestack.errors import (
     OutOfStock,
     VolumeInUse,
 )
-from nodestack.lifecycle import attachments, nodes
+from nodestack.lifecycle import attachments, buying, nodes
 from nodestack.lifecycle.pace import Pace
 from tests.clouds.spheron.bench import QUERY, Spheron
 from tests.lifecycle.stack import WISH, Stack, reachable
@@ -261,3 +261,16 @@ def test_a_holder_that_vanished_without_a_trace_gives_the_volume_back(stack: Sta
     stack.sim.world.vanish(node.node_id)
     assert attachments.release(stack.sim.cloud, node.volume_id)
     assert stack.sim.world.disk(node.volume_id).attached_to is None
+
+
+def test_what_is_not_listed_is_looked_for_again_only_where_a_name_can_be_sold_twice(stack: Stack) -> None:
+    looks: list[int] = []
+
+    def find() -> int | None:
+        looks.append(1)
+        return len(looks) if len(looks) > 2 else None
+
+    assert buying.find_surely(stack.sim.cloud, find, "node web", stack.cancelled) is None
+    assert len(looks) == 1
+    stack.sim.cloud.unique_names = False
+    assert buying.find_surely(stack.sim.cloud, find, "node web", stack.cancelled) == 3

@@ -1,98 +1,109 @@
 """Each fault at each request of a stack's life: the next run gets through, with one node and every volume."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 
 from nodestack.clouds.simulated.faults import Kind
-from nodestack.clouds.simulated.things import Rules
-from nodestack.errors import CloudError
-from tests.clouds.spheron.bench import Spheron
-from tests.lifecycle.stack import Stack
+from nodestack.clouds.simulated.machines import Order
+from tests.clouds.markets import REQUESTS, Market, open_market
+from tests.lifecycle.matrix import Record, conclude, sampled, try_all
+from tests.lifecycle.stack import StackAt
+
+pytestmark = pytest.mark.independent
 
 KINDS = [
     Kind.TOO_MANY, Kind.ERROR_BEFORE, Kind.ERROR_AFTER, Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER, Kind.CUT_BEFORE,
     Kind.CUT_AFTER, Kind.GARBLED,
 ]  # fmt: skip
-REQUESTS = {
-    "asking for offers": ("GET", "/api/gpu-offers"),
-    "asking for the balance": ("GET", "/api/balance"),
-    "listing volumes": ("GET", "/api/volumes"),
-    "making the volume": ("POST", "/api/volumes"),
-    "reading the volume": ("GET", "/api/volumes/.*"),
-    "attaching the volume": ("POST", "/api/volumes/.*/attach"),
-    "listing nodes": ("GET", "/api/deployments"),
-    "ordering the node": ("POST", "/api/deployments"),
-    "reading the node": ("GET", "/api/deployments/.*"),
-    "deleting the node": ("DELETE", "/api/deployments/.*"),
-    "deleting the volume": ("DELETE", "/api/volumes/.*"),
-}
 ONCE, UNTIL_THE_END = 1, 10**6
-REFUSALS = [Kind.OUT_OF_STOCK, Kind.NAME_TAKEN, Kind.INSUFFICIENT_BALANCE]
 SLOW = [Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER]
-# Of all cases every seventh runs each time: it has no common divisor with the number of requests, so all have a turn.
-SAMPLE_STEP = 7
+BOUGHT = ["making the volume", "ordering the node"]
+REFUSALS = {
+    "spheron": [
+        *itertools.product([Kind.OUT_OF_STOCK, Kind.NAME_TAKEN, Kind.INSUFFICIENT_BALANCE], BOUGHT),
+        *itertools.product([Kind.WRONG_REGION], ["ordering the node", "attaching the volume"]),
+        (Kind.MINIMUM_RUNTIME, "deleting the node"),
+    ],
+    # It keeps no names unique, and lets a node be deleted at any time.
+    "verda": [
+        *itertools.product([Kind.OUT_OF_STOCK, Kind.INSUFFICIENT_BALANCE], BOUGHT),
+        (Kind.WRONG_REGION, "ordering the node"),
+    ],
+}
+# Spheron's lists come in pages, of two here; neighbours fill three of them.
+PAGED = ["listing volumes", "listing nodes"]
+NEIGHBOURS = ("web-1", "we", "web1", "weights-1", "weight")
+# Of all cases every so many runs each time: no divisor of how many there are of anything, so that all have a turn.
+SAMPLE_STEP = 23
 
 
 class Case(NamedTuple):
-    """A fault, where it strikes, how often, and how many calls lists lag behind."""
+    """A fault, where it strikes, how often, and how many calls lists lag behind.
 
+    Attributes:
+        cloud: Whose request it is.
+        kind: How it goes wrong.
+        request: What it is for.
+        times: How often it goes wrong.
+        lag: How many listings do not show a new thing yet.
+        page: Which page of a list goes wrong, where there are several; 0 for lists of one page.
+    """
+
+    cloud: str
     kind: Kind
     request: str
-    times: int
-    lag: int
+    times: int = ONCE
+    lag: int = 0
+    page: int = 0
+
+    @property
+    def name(self) -> str:
+        """The case in words."""
+        how_often = "once" if self.times == ONCE else "always"
+        page = f" (page {self.page} of 3)" if self.page else ""
+        return f"{self.cloud}: {self.kind.value}, {self.request}{page}, {how_often}, lists lag by {self.lag}"
 
 
-CASES = [
-    Case(*case)
-    for case in (
-        *itertools.product(KINDS, REQUESTS, [ONCE], [0, 2]),
-        *itertools.product([kind for kind in KINDS if kind not in SLOW], REQUESTS, [UNTIL_THE_END], [0]),
-        *itertools.product(REFUSALS, ["making the volume", "ordering the node"], [ONCE, UNTIL_THE_END], [0, 2]),
-        *itertools.product([Kind.MINIMUM_RUNTIME], ["deleting the node"], [ONCE], [0, 2]),
-    )
-]
+def _cases(cloud: str) -> Iterator[Case]:
+    requests = REQUESTS[cloud]
+    for kind, request, lag in itertools.product(KINDS, requests, [0, 2]):
+        yield Case(cloud, kind, request, ONCE, lag)
+    for kind, request in itertools.product([kind for kind in KINDS if kind not in SLOW], requests):
+        yield Case(cloud, kind, request, UNTIL_THE_END)
+    for (kind, request), times, lag in itertools.product(REFUSALS[cloud], [ONCE, UNTIL_THE_END], [0, 2]):
+        if kind is not Kind.MINIMUM_RUNTIME or times == ONCE:
+            yield Case(cloud, kind, request, times, lag)
+    if cloud == "spheron":
+        for kind, request, page in itertools.product(KINDS, PAGED, [1, 2, 3]):
+            yield Case(cloud, kind, request, ONCE, page=page)
 
 
-def _named(index: int, case: Case) -> object:
-    how_often = "once" if case.times == ONCE else "always"
-    name = f"{case.kind.value}, {case.request}, {how_often}, lists lag by {case.lag}"
-    return pytest.param(case, id=name, marks=() if index % SAMPLE_STEP == 0 else pytest.mark.qualify)
+CASES = [case for cloud in REQUESTS for case in _cases(cloud)]
 
 
-@pytest.mark.parametrize("case", [_named(index, case) for index, case in enumerate(CASES)])
-def test_after_each_fault_the_next_run_gets_through(
-    sim: Spheron, case: Case, record_property: Callable[[str, object], None]
-) -> None:
-    stack = Stack(sim)
-    method, path = REQUESTS[case.request]
-    sim.world.rules = Rules(lists_lag_calls=case.lag)
-    sim.fail(case.kind, method, path, times=case.times)
-    for _ in range(2):
-        _try_all(stack)
-        stack.require_never_two()
-    sim.faults.clear()
-
-    node = stack.up()
-    stack.require_one()
-    orders = sum(sim.world.report().orders.values())
-    assert orders <= sim.count("POST", "/api/deployments")
-    stack.down(node.node_id)
-    stack.require_never_two()
-    lost = sim.world.report().volumes_deleted
-    stack.purge(node.volume_id)
-    report = sim.world.report()
-    assert (report.alive, report.volumes, lost) == ((), (), ())
-    figures = {"cases": 1, "leaked": len(report.alive), "lost": len(lost)}
-    for name, value in (figures | {"bought twice": max(report.most_alive.get("web", 0) - 1, 0)}).items():
-        record_property(name, value)
+def _fill_pages(market: Market) -> None:
+    """Have the account list others' things: nodes that ended, and volumes."""
+    offer = market.world.market[0]
+    for name in NEIGHBOURS:
+        market.world.delete(market.world.order(Order(name=name, offer=offer)).machine_id)
+        market.world.make_disk(name, 1, offer.provider, offer.region)
 
 
-def _try_all(stack: Stack) -> None:
-    """Bring the stack up and its node down, as far as that gets."""
-    try:
-        stack.down(stack.up().node_id)
-    except CloudError as told:
-        assert str(told), "a failure that says nothing"
+@pytest.mark.parametrize("case", sampled(CASES, SAMPLE_STEP))
+def test_after_each_fault_the_next_run_gets_through(case: Case, record_property: Record) -> None:
+    with open_market(case.cloud, hasty=case.kind in SLOW) as market:
+        stack = StackAt(market)
+        if case.page:
+            _fill_pages(market)
+        market.world.rules = market.world.rules.model_copy(update={"lists_lag_calls": case.lag})
+        market.fail(case.kind, case.request, nth=max(case.page, 1), times=case.times)
+        for _ in range(2):
+            try_all(stack)
+        if case.request != "deleting the volume":
+            assert market.faults.struck(case.kind), "it never struck"
+            market.faults.clear()
+        conclude(stack, record_property, mend=market.faults.clear)
+        assert market.faults.struck(case.kind), "it never struck"

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from nodestack.clouds.base import Node, NodeRequest, NodeStatus, Progress
-from nodestack.errors import CloudError, Interrupted, ReachError
+from nodestack.errors import CloudError, Interrupted, ReachError, WrongHostKey
 from nodestack.lifecycle import nodes
 from nodestack.lifecycle.pace import Pace
 from tests.lifecycle.memory_cloud import Fault, MemoryCloud
@@ -141,3 +141,50 @@ def test_deleting_returns_when_the_node_is_gone_and_again_when_it_was_gone_befor
     for _ in range(2):
         nodes.delete_until_gone(cloud, node.node_id, progress=lambda line: None, cancelled=Event(), pace=FAST)
     assert cloud.nodes == {}
+
+
+def strange(node_ids: set[str]) -> nodes.WaitUntilReachable:
+    """Return a wait that finds another host key on these nodes."""
+
+    def wait(node: Node, progress: Progress, cancelled: Event) -> None:
+        if node.node_id in node_ids:
+            raise WrongHostKey(f"{node.address} answers with another host key")
+
+    return wait
+
+
+def test_an_adopted_node_with_another_host_key_is_deleted_before_another_is_made() -> None:
+    cloud = MemoryCloud()
+    left = ensure(cloud)
+    node = ensure(cloud, wait=strange({left.node_id}))
+    assert list(cloud.nodes) == [node.node_id] != [left.node_id]
+    assert cloud.calls.index("delete_node") < len(cloud.calls) - cloud.calls[::-1].index("create_node") - 1
+
+
+def test_a_new_node_with_another_host_key_is_deleted_and_no_third_one_is_made() -> None:
+    cloud = MemoryCloud()
+    with pytest.raises(WrongHostKey, match=r"Node web was deleted, so that it is not billed for nothing: run again"):
+        ensure(cloud, wait=strange({"id-1", "id-2"}))
+    assert (cloud.nodes, cloud.calls.count("create_node")) == ({}, 1)
+
+
+def test_going_on_with_a_node_that_shows_another_host_key_deletes_it() -> None:
+    cloud = MemoryCloud()
+    left = ensure(cloud)
+    with pytest.raises(WrongHostKey):
+        nodes.await_ours(
+            cloud, left, wait=strange({left.node_id}), progress=lambda line: None, cancelled=Event(), boot=FAST
+        )
+    assert cloud.nodes == {}
+
+
+def test_a_node_that_cannot_be_reached_is_kept_since_it_may_be_ours() -> None:
+    cloud = MemoryCloud()
+    left = ensure(cloud)
+
+    def silent(node: Node, progress: Progress, cancelled: Event) -> None:
+        raise ReachError("no answer")
+
+    with pytest.raises(ReachError):
+        ensure(cloud, wait=silent)
+    assert list(cloud.nodes) == [left.node_id]

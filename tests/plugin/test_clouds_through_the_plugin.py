@@ -70,7 +70,7 @@ def test_a_spot_node_is_bought_once_near_its_volume_and_adopted_after_its_state_
     assert node.outputs["region"] == shop.world.disk(volume.resource_id).region
     assert shop.world.disk(volume.resource_id).attached_to == node.resource_id
     ((connection, grace_s),) = shop.reached
-    assert (connection.host_public_key, grace_s) == (node.outputs["sshHostPublicKey"], 600)
+    assert (connection.host_public_key, grace_s) == (node.outputs["sshHostPublicKey"], 20)
     assert (shop.volume().resource_id, shop.node(volume).resource_id) == (volume.resource_id, node.resource_id)
     assert shop.orders() == 1
 

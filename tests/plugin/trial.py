@@ -92,17 +92,21 @@ class Trial:
         """The local account's directory."""
         return Path(self.wanted["account"]["directory"])
 
-    def begin(self) -> None:
+    def begin(self, private_key: str = inputs.PRIVATE_KEY) -> None:
         """Make the stack, which knows of nothing."""
         self.run("stack", "init", "trial")
-        self.run("config", "set", "--secret", "ssh_private_key", stdin=inputs.PRIVATE_KEY)
+        self.rotate(private_key)
         self.run("config", "set", "--secret", "api_key", stdin=inputs.API_KEY)
 
-    def forget(self) -> None:
-        """Lose the state, and begin again with what the project's own files say."""
+    def rotate(self, private_key: str) -> None:
+        """Give the stack another SSH key."""
+        self.run("config", "set", "--secret", "ssh_private_key", stdin=private_key)
+
+    def forget(self, private_key: str = inputs.PRIVATE_KEY) -> None:
+        """Lose the state, and begin again with what the project's own files say, or with another key."""
         lost = self.run("stack", "rm", "trial", "--yes", "--force", "--preserve-config")
         assert lost.status == 0, lost.text
-        self.begin()
+        self.begin(private_key)
 
     def want(self, **wanted: Any) -> None:
         """Write down what the program declares from now on."""

@@ -178,10 +178,15 @@ class Cloud(Protocol):
 
     Attributes:
         poll_s: Seconds between two questions that its limits allow for.
+        unique_names: Whether it refuses a name that something of the account bears: then nothing can be bought twice
+            under one name, even while its lists lag behind.
     """
 
     @property
     def poll_s(self) -> float: ...
+
+    @property
+    def unique_names(self) -> bool: ...
 
     def preflight(self) -> None:
         """Raise a CloudError with what to do when nothing can be created here at all."""

@@ -1,5 +1,6 @@
 """Asking a cloud over HTTP: what may be asked twice, how long to wait, and what an answer surely means."""
 
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -141,7 +142,7 @@ class Http:
         return float(self._patience.delay_s * 2 ** (attempt - 1))
 
     def _lost(self, asked: str, method: str, error: httpx.TransportError) -> CloudError:
-        why = f"{self._name} did not answer {asked} ({type(error).__name__})"
+        why = f"{self._name} did not answer {asked} ({_cause(error)})"
         if method != "GET" and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
             # Nothing was sent.
             return CloudError(f"{why}: check that this machine reaches it, then run again")
@@ -165,6 +166,16 @@ class Http:
         if status >= _SERVER_ERROR or status in _UNCLEAR_CLIENT_ERRORS:
             return AmbiguousError(why)
         return CloudError(why)
+
+
+def _cause(error: BaseException) -> str:
+    """Return what kept a request from being answered: the kind of error, or that the host is not who it says it is."""
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, ssl.SSLCertVerificationError):
+            return f"its certificate is not to be trusted: {at.verify_message}"
+        at = at.__cause__ or at.__context__
+    return type(error).__name__
 
 
 def retry_after_s(response: httpx.Response) -> float | None:

@@ -34,6 +34,7 @@ class SshCloud:
     """
 
     poll_s = 0.5
+    unique_names = True
 
     def __init__(self, account: SshAccount) -> None:
         self._account = account

@@ -10,13 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nodestack
-from nodestack.automation import recovery, simulation, stack, strays, summary
+from nodestack.automation import recovery, simulation, stack, strays, summary, turn
 from nodestack.automation.checkout import Checkout, find
 from nodestack.clouds.local import supplies
 
 
 def up(options: argparse.Namespace) -> int:
     """Bring a stack up and show a completion of its endpoint."""
+    with turn.only_run(_checkout(), options.stack):
+        return _up(options)
+
+
+def _up(options: argparse.Namespace) -> int:
     checkout, started = _checkout(), time.monotonic()
     stack.prepare(checkout, options.stack)
     _simulate(checkout, options.stack)
@@ -35,6 +40,11 @@ def up(options: argparse.Namespace) -> int:
 
 def down(options: argparse.Namespace) -> int:
     """Tear a stack down, all but its weights volume."""
+    with turn.only_run(_checkout(), options.stack):
+        return _down(options)
+
+
+def _down(options: argparse.Namespace) -> int:
     checkout = _checkout()
     if not checkout.checkpoint(options.stack).exists():
         print(f"stack {options.stack} does not exist: nothing to tear down")
@@ -47,6 +57,11 @@ def down(options: argparse.Namespace) -> int:
 
 def purge(options: argparse.Namespace) -> int:
     """Tear a stack down and delete its weights volume too."""
+    with turn.only_run(_checkout(), options.stack):
+        return _purge(options)
+
+
+def _purge(options: argparse.Namespace) -> int:
     checkout = _checkout()
     if not checkout.checkpoint(options.stack).exists():
         print(f"stack {options.stack} does not exist: nothing to delete")

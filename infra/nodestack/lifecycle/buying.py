@@ -13,6 +13,7 @@ SETTLE = Pace(timeout_s=180, poll_s=5)
 """An order takes up to 40 s to be allocated, and lists lag behind."""
 
 _MOST_DOUBTS = 2
+_MORE_LOOKS = 3
 _SHORTEST_STAY_HOURS = 1.0
 
 Thing = TypeVar("Thing")
@@ -74,6 +75,34 @@ def buy(  # noqa: PLR0913 - each by name
             progress("no node came of it: ordering again")
             continue
         return node
+
+
+def find_surely(cloud: Cloud, find: Callable[[], Thing | None], what: str, cancelled: Event) -> Thing | None:
+    """Look for something by its exact name, and again where its cloud would sell a second one of the name.
+
+    Lists lag behind, and the run before this one may have been killed right after its order: where the cloud does not
+    refuse a name that is taken, only looking several times keeps the next order from buying it twice.
+
+    Args:
+        cloud: The account.
+        find: Looks once.
+        what: What is looked for, e.g. "node web".
+        cancelled: Ends it.
+
+    Raises:
+        AmbiguousError: There are two, or it could not be seen whether there is one.
+        Interrupted: `cancelled` was set.
+    """
+    found = find()
+    if found is not None or cloud.unique_names:
+        return found
+    for _ in range(_MORE_LOOKS):
+        cancelled.wait(cloud.poll_s)
+        stop_if(cancelled, what)
+        found = find()
+        if found is not None:
+            return found
+    return None
 
 
 def order_once(

@@ -5,7 +5,7 @@ from threading import Event
 
 from nodestack.clouds.base import Cloud, Node, NodeRequest, NodeStatus, Progress, Volume
 from nodestack.clouds.offers import is_model
-from nodestack.errors import CloudError, MinimumRuntime
+from nodestack.errors import CloudError, MinimumRuntime, WrongHostKey
 from nodestack.lifecycle import attachments, buying
 from nodestack.lifecycle.choose import Wish
 from nodestack.lifecycle.pace import Pace, poll, stop_if
@@ -16,7 +16,7 @@ DELETION = Pace(timeout_s=300)
 _LONGER_THAN_TOLD_S = 3600.0
 
 WaitUntilReachable = Callable[[Node, Progress, Event], None]
-"""Returns once the node can be worked on; raises ReachError or Interrupted."""
+"""Returns once the node can be worked on; raises WrongHostKey, ReachError or Interrupted."""
 
 
 def ensure(  # noqa: PLR0913 - each by name
@@ -34,7 +34,8 @@ def ensure(  # noqa: PLR0913 - each by name
     """Return the account's one node of this name, running, with its volume, and reachable.
 
     A node that exists is adopted when it is what was asked for. One of our name that holds our volume but is another
-    machine than asked for, or is switched off, was left by a former run, keeps nothing of worth and is deleted first.
+    machine than asked for, is switched off, or shows a host key that is not this stack's, was left by a former run,
+    keeps nothing of worth and is deleted first.
 
     Args:
         cloud: The account.
@@ -54,20 +55,54 @@ def ensure(  # noqa: PLR0913 - each by name
     """
     stop_if(cancelled, f"node {request.name}")
     volume = _volume(cloud, request) if wish is not None else None
+
     node = _adopt(cloud, request, wish, volume, progress=progress, cancelled=cancelled)
-    if node is None:
-        cloud.preflight()
-        stop_if(cancelled, f"node {request.name}")
-        progress(f"making node {request.name} of shape {request.shape}")
-        if wish is None:
-            node = buying.order_once(cloud, request, progress=progress, cancelled=cancelled, settle=settle)
-        else:
-            here = wish if volume is None else wish.near(volume)
-            node = buying.buy(cloud, request, here, progress=progress, cancelled=cancelled, settle=settle)
+    if node is not None:
+        known(node)
+        try:
+            return await_ready(
+                cloud, node, wait=wait, progress=progress, cancelled=cancelled, boot=boot, volume_id=request.volume_id
+            )
+        except WrongHostKey as stranger:
+            _delete_stranger(cloud, node, stranger, progress=progress, cancelled=cancelled)
+    cloud.preflight()
+    stop_if(cancelled, f"node {request.name}")
+    progress(f"making node {request.name} of shape {request.shape}")
+    if wish is None:
+        node = buying.order_once(cloud, request, progress=progress, cancelled=cancelled, settle=settle)
+    else:
+        here = wish if volume is None else wish.near(volume)
+        node = buying.buy(cloud, request, here, progress=progress, cancelled=cancelled, settle=settle)
     known(node)
-    return await_ready(
+    return await_ours(
         cloud, node, wait=wait, progress=progress, cancelled=cancelled, boot=boot, volume_id=request.volume_id
     )
+
+
+def await_ours(  # noqa: PLR0913 - each by name
+    cloud: Cloud,
+    node: Node,
+    *,
+    wait: WaitUntilReachable,
+    progress: Progress,
+    cancelled: Event,
+    boot: Pace = BOOT,
+    volume_id: str = "",
+) -> Node:
+    """As `await_ready`; a node that shows a host key that is not this stack's is deleted: nobody could work on it.
+
+    Raises:
+        WrongHostKey: It did, and is gone now.
+    """
+    try:
+        return await_ready(
+            cloud, node, wait=wait, progress=progress, cancelled=cancelled, boot=boot, volume_id=volume_id
+        )
+    except WrongHostKey as stranger:
+        _delete_stranger(cloud, node, stranger, progress=progress, cancelled=cancelled)
+        raise WrongHostKey(
+            f"{stranger}. Node {node.name} was deleted, so that it is not billed for nothing: run again to have another"
+        ) from stranger
 
 
 def await_ready(  # noqa: PLR0913 - each by name
@@ -175,7 +210,7 @@ def _adopt(  # noqa: PLR0913 - each by name
     progress: Progress,
     cancelled: Event,
 ) -> Node | None:
-    node = cloud.find_node(request.name)
+    node = buying.find_surely(cloud, lambda: cloud.find_node(request.name), f"node {request.name}", cancelled)
     if node is None:
         return None
     if node.volume_id not in ("", request.volume_id):
@@ -190,6 +225,14 @@ def _adopt(  # noqa: PLR0913 - each by name
     progress(f"found node {request.name} {differs}, replacing it")
     delete_until_gone(cloud, node.node_id, progress=progress, cancelled=cancelled)
     return None
+
+
+def _delete_stranger(cloud: Cloud, node: Node, stranger: WrongHostKey, *, progress: Progress, cancelled: Event) -> None:
+    progress(
+        f"{stranger}. Node {node.name} was made with another key than this stack has now, or its cloud dropped what it "
+        "was given for its first boot: no cloud lets its keys be changed, so it is deleted; its volume stays"
+    )
+    delete_until_gone(cloud, node.node_id, progress=progress, cancelled=cancelled)
 
 
 def _difference(node: Node, request: NodeRequest, wish: Wish | None, volume: Volume | None) -> str:

@@ -6,7 +6,7 @@ from nodestack.clouds.base import Cloud, Progress, Volume, VolumeRequest
 from nodestack.errors import OutOfStock, VolumeInUse
 from nodestack.lifecycle import choose
 from nodestack.lifecycle.attachments import release
-from nodestack.lifecycle.buying import SETTLE, once
+from nodestack.lifecycle.buying import SETTLE, find_surely, once
 from nodestack.lifecycle.pace import Pace, poll, stop_if
 
 DELETION = Pace(timeout_s=120)
@@ -39,7 +39,7 @@ def ensure(  # noqa: PLR0913 - each by name
         Interrupted: `cancelled` was set before anything was asked for.
     """
     stop_if(cancelled, f"volume {request.name}")
-    volume = cloud.find_volume(request.name)
+    volume = find_surely(cloud, lambda: cloud.find_volume(request.name), f"volume {request.name}", cancelled)
     if volume is None:
         # The volume comes first: where no node can live either, nothing is left that would have to be removed.
         cloud.preflight()

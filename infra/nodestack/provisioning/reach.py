@@ -13,7 +13,7 @@ from typing import Annotated
 import paramiko
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from nodestack.errors import Interrupted, ReachError
+from nodestack.errors import Interrupted, ReachError, WrongHostKey
 from nodestack.provisioning.report import NodeStatusReport
 
 Progress = Callable[[str], None]
@@ -197,38 +197,35 @@ def wait_for_node(
             login; a cloud that puts the key in place by a script at the end of the first boot needs minutes.
 
     Raises:
-        ReachError: Not within `timeout_s`, with another host key after its grace, or cloud-init reports errors.
+        WrongHostKey: It still shows another host key after its grace.
+        ReachError: It is not ready within `timeout_s`, or cloud-init reports errors.
         Interrupted: `cancelled` was set.
     """
     begun = time.monotonic()
     wrong_key_since: float | None = None
-    problem = "no answer yet"
+    problem, shown = "no answer yet", ""
     while time.monotonic() - begun < timeout_s:
         try:
             with session(connection) as opened:
                 progress("waiting for cloud-init")
                 _wait_for_cloud_init(opened, connection, begun + timeout_s, cancelled)
                 return
-        except _WrongHostKey:
+        except WrongHostKey:
             # A first boot may start sshd with keys of its own for a moment before cloud-init puts ours in place.
             wrong_key_since = wrong_key_since or time.monotonic()
             if time.monotonic() - wrong_key_since > wrong_key_grace_s:
                 raise
-            problem = "another host key"
+            problem, shown = "another host key", ", it shows a host key that is not this stack's"
         except _CloudInitFailed:
             raise
         except ReachError as error:
-            problem = str(error)
-        progress(f"waiting for SSH on {connection.known_host}, {time.monotonic() - begun:.0f} s")
+            problem, shown = str(error), ""
+        progress(f"waiting for SSH on {connection.known_host}, {time.monotonic() - begun:.0f} s{shown}")
         _pause(cancelled)
     raise ReachError(
         f"{connection.known_host} was not ready for SSH within {timeout_s:g} s, last seen: {problem}. "
         "Look at the machine's console, then run again: the wait continues"
     )
-
-
-class _WrongHostKey(ReachError):
-    """Another machine answers, or somebody in between."""
 
 
 class _CloudInitFailed(ReachError):
@@ -256,7 +253,7 @@ def _connect(connection: Connection, timeout_s: float) -> paramiko.SSHClient:
         )
     except paramiko.BadHostKeyException as error:
         client.close()
-        raise _WrongHostKey(
+        raise WrongHostKey(
             f"{connection.known_host} answers with host key {error.key.fingerprint}, expected "
             f"{pinned.fingerprint}: it is another machine, or somebody sits in between. Nothing was sent to it"
         ) from error

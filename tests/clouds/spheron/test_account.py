@@ -33,6 +33,8 @@ def test_a_team_that_the_key_does_not_have_is_told_with_those_it_has(sim: Sphero
         CloudError, match=rf"team team-x is not among the key's teams, which are: team-other, {TEAM_ID}"
     ):
         strange.preflight()
+    with pytest.raises(CloudError, match="team team-x is not among the key's teams"):
+        strange.find_volume("weights")
 
 
 def test_without_money_nothing_is_ordered(sim: Spheron) -> None:

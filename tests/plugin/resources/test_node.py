@@ -3,14 +3,25 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 
 import pytest
 from pulumi.runtime.proto.provider_pb2 import DiffResponse
 
-from nodestack.clouds.base import Node, NodeRequest, NodeStatus, Progress
+from nodestack.clouds.base import (
+    Account,
+    LocalAccount,
+    Node,
+    NodeRequest,
+    NodeStatus,
+    Progress,
+    SpheronAccount,
+    VerdaAccount,
+)
 from nodestack.plugin.properties import UNKNOWN, Properties
+from nodestack.plugin.resources.node import host_key_late_s
 from tests.lifecycle.memory_cloud import Fault, MemoryCloud
 from tests.plugin import inputs
 from tests.plugin.engine import Engine, Existing, Failed, plugin_over
@@ -172,3 +183,23 @@ def test_no_secret_is_in_the_outputs(booting: tuple[Engine, MemoryCloud], tmp_pa
     engine, _ = booting
     made = interrupted(engine, inputs.node(tmp_path, "v-1"))
     assert "PRIVATE KEY" not in str(made.outputs)
+
+
+@pytest.mark.parametrize(
+    ("account", "age_s", "late_s"),
+    [
+        (SpheronAccount(), 0, 600),
+        (SpheronAccount(), 240, 360),
+        (VerdaAccount(), 3600, 0),
+        (VerdaAccount(), -3600, 600),
+        (VerdaAccount(base_url="http://127.0.0.1:1/v1"), 0, 0),
+        (LocalAccount(directory="/a"), 0, 0),
+    ],
+)
+def test_a_host_key_may_be_late_until_the_first_boot_must_be_over(account: Account, age_s: int, late_s: int) -> None:
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    assert host_key_late_s(account, now - timedelta(seconds=age_s), now) == late_s
+
+
+def test_a_node_of_unknown_age_is_taken_to_be_new() -> None:
+    assert host_key_late_s(SpheronAccount(), None, datetime.now(UTC)) == 600

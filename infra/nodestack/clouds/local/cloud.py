@@ -38,6 +38,7 @@ class LocalCloud:
     """
 
     poll_s = 0.5
+    unique_names = True
 
     def __init__(self, account: LocalAccount) -> None:
         self._directory = Path(account.directory)

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     NAME_TAKEN = "name taken"
     INSUFFICIENT_BALANCE = "insufficient balance"
     MINIMUM_RUNTIME = "minimum runtime"
+    WRONG_REGION = "volume in another region"
 
 
 _REFUSALS = {
@@ -36,6 +37,7 @@ _REFUSALS = {
     Kind.NAME_TAKEN: Why.NAME_TAKEN,
     Kind.INSUFFICIENT_BALANCE: Why.INSUFFICIENT_BALANCE,
     Kind.MINIMUM_RUNTIME: Why.MINIMUM_RUNTIME,
+    Kind.WRONG_REGION: Why.WRONG_REGION,
 }
 _WITHOUT_EFFECT = frozenset({Kind.TOO_MANY, Kind.ERROR_BEFORE, Kind.TIMEOUT_BEFORE, Kind.CUT_BEFORE, *_REFUSALS})
 
@@ -94,6 +96,10 @@ class Faults:
     def clear(self) -> None:
         """Take all faults back."""
         self._set.clear()
+
+    def struck(self, kind: Kind) -> bool:
+        """Return whether a request ever went wrong in this way."""
+        return any(asked.fault == kind.name for asked in self.asked)
 
     def strike(self, method: str, path: str) -> Fault | None:
         """Return the fault that a request meets, and count it."""

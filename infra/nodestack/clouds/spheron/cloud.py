@@ -1,6 +1,6 @@
 """The Spheron cloud: the protocol of clouds, said in Spheron's words."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from nodestack.clouds.base import (
@@ -25,6 +25,7 @@ from nodestack.clouds.spheron.cloud_init import with_host_key
 from nodestack.errors import AmbiguousError, CloudError, DuplicateName, InsufficientBalance
 
 Thing = TypeVar("Thing", Node, Volume)
+Listed = TypeVar("Listed")
 
 _STATUSES: dict[str, tuple[NodeStatus, EndedBecause | None]] = {
     "deploying": (NodeStatus.BOOTING, None),
@@ -48,6 +49,8 @@ class SpheronCloud:
     >>> [offer.usd_per_hour for offer in cloud.offers(OfferQuery(gpu="H100", gpu_count=8, sxm=True))]  # doctest: +SKIP
     [27.6, 29.6]
     """
+
+    unique_names = True
 
     def __init__(self, account: SpheronAccount, patience: Patience | None = None) -> None:
         self._client = SpheronClient(account, patience)
@@ -94,11 +97,11 @@ class SpheronCloud:
 
     def find_volume(self, name: str) -> Volume | None:
         """Return the volume of this name."""
-        return _only(name, [_volume(one) for one in self._client.volumes(self._team()) if one.name == name])
+        return _only(name, [_volume(one) for one in self._listed(self._client.volumes) if one.name == name])
 
     def list_volumes(self) -> tuple[Volume, ...]:
         """Return all volumes of the team."""
-        return tuple(_volume(one) for one in self._client.volumes(self._team()))
+        return tuple(_volume(one) for one in self._listed(self._client.volumes))
 
     def create_volume(self, request: VolumeRequest) -> Volume:
         """Make a volume; its provider and region bind the nodes that can use it."""
@@ -141,12 +144,12 @@ class SpheronCloud:
 
     def find_node(self, name: str) -> Node | None:
         """Return the node of this name that exists; those that ended leave their names to others."""
-        named = (_node(one) for one in self._client.deployments(self._team()) if one.name == name)
+        named = (_node(one) for one in self._listed(self._client.deployments) if one.name == name)
         return _only(name, [node for node in named if node.status is not NodeStatus.TERMINATED])
 
     def list_nodes(self) -> tuple[Node, ...]:
         """Return all nodes of the team that exist."""
-        nodes = (_node(one) for one in self._client.deployments(self._team()))
+        nodes = (_node(one) for one in self._listed(self._client.deployments))
         return tuple(node for node in nodes if node.status is not NodeStatus.TERMINATED)
 
     def create_node(self, request: NodeRequest, progress: Progress) -> Node:
@@ -190,6 +193,14 @@ class SpheronCloud:
         if self._team_id is None:
             self._team_id = self.balance().holder
         return self._team_id
+
+    def _listed(self, ask: Callable[[str], list[Listed]]) -> list[Listed]:
+        try:
+            return ask(self._team())
+        except NotFound:
+            # A team that is not the key's has no lists; the balance tells which teams the key has.
+            self.balance()
+            raise
 
     def _is_ours(self, team: api.Team) -> bool:
         return team.is_current_team or self._team_id == team.team_id

@@ -27,10 +27,13 @@ _LOOPBACK_POLL_S = 0.1
 class VerdaCloud:
     """One Verda project; see `Cloud` for what each method promises.
 
-    Verda keeps no name unique: hostnames and volume names are, because nothing is made before all of them were read.
+    Verda keeps no name unique: hostnames and volume names are, because nothing is made before all of them were read,
+    several times over while none is there.
     The OS volume of a node has the node's name with `-os`; it is deleted with the node by its id, and what a lost node
     left behind is deleted before the next one of its name is ordered. No other volume is ever deleted with a node.
     """
+
+    unique_names = False
 
     def __init__(self, account: VerdaAccount, client: VerdaClient | None = None) -> None:
         self._client = client or VerdaClient(account)

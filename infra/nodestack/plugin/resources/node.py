@@ -1,10 +1,12 @@
 """The Node resource: one machine with the volume attached; deleted before it is replaced."""
 
+from datetime import UTC, datetime
 from threading import Event
 
 from pydantic import SecretStr
 
-from nodestack.clouds.base import Market, NodeRequest, NodeStatus, Progress, SshAccount
+from nodestack.clouds.accounts import is_simulated
+from nodestack.clouds.base import Account, Market, NodeRequest, NodeStatus, Progress, SshAccount
 from nodestack.clouds.base import Node as CloudNode
 from nodestack.errors import CloudError, Interrupted
 from nodestack.lifecycle import nodes
@@ -28,7 +30,7 @@ _NO_OTHER_MACHINE = frozenset(
         "maxUsdPerHour",
     }
 )
-# Their nodes get the host key by what runs late in a first boot of minutes.
+# Their nodes get the host key by what runs late in a first boot of minutes; a simulated cloud's boot in seconds.
 _LATE_HOST_KEYS = frozenset({"spheron", "verda"})
 _LATE_S = 600.0
 _SAME_MACHINE_ELSEWHERE = frozenset({"account.host", "account.port", "account.user"})
@@ -149,7 +151,7 @@ class Node(Resource[NodeArgs, NodeOutputs]):
             node = nodes.observe(cloud, resource_id)
             if node is None:
                 raise CloudError(f"node {args.name} vanished while it was updated: run again to make it anew")
-            return nodes.await_ready(
+            return nodes.await_ours(
                 cloud,
                 node,
                 wait=_wait(args, call),
@@ -204,16 +206,31 @@ def _wait(args: NodeArgs, call: Call) -> nodes.WaitUntilReachable:
             host_public_key=host_public_key,
             private_key=args.ssh_private_key,
         )
-        late = args.account.kind in _LATE_HOST_KEYS
         reach.wait_for_node(
             connection,
             timeout_s=_patience_s(call),
             progress=progress,
             cancelled=cancelled,
-            wrong_key_grace_s=_LATE_S if late else reach.WRONG_KEY_GRACE_S,
+            wrong_key_grace_s=max(
+                reach.WRONG_KEY_GRACE_S, host_key_late_s(args.account, node.created_at, datetime.now(UTC))
+            ),
         )
 
     return wait
+
+
+def host_key_late_s(account: Account, created_at: datetime | None, now: datetime) -> float:
+    """Return for how many seconds a node's first boot may yet go on, at whose end its cloud gives it its host key.
+
+    Args:
+        account: Where it lives; other clouds than those that sell nodes give it its key at the beginning.
+        created_at: When its cloud took the order; None takes it to be new.
+        now: The time now.
+    """
+    if account.kind not in _LATE_HOST_KEYS or is_simulated(account):
+        return 0.0
+    age_s = (now - created_at).total_seconds() if created_at is not None else 0.0
+    return _LATE_S - min(max(0.0, age_s), _LATE_S)
 
 
 def _host_public_key(args: NodeArgs) -> str:
