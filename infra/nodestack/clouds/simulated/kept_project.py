@@ -48,6 +48,9 @@ class KeptProject(Project):
             self.keys, self.scripts, self.trash = kept.keys, kept.scripts, set(kept.trash)
             self._os_disks, self._scripts_of, self._policies = kept.os_disks, kept.scripts_of, kept.policies
             self._removed, self._leaving = set(kept.removed), kept.leaving
+            for machine_id in self._leaving:
+                # No event of the ledger, so the world may not have it.
+                self.world.machines[machine_id].shown_status = "deleting"
         self._file = file
 
     def remember(self) -> None:
