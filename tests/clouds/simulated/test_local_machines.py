@@ -77,7 +77,7 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     for name, variable in key_variables(kind.account).items():
         monkeypatch.setenv(variable, kind.keys[name])
     world = World(kind.market(), LocalMachines(tmp_path, kind.ssh_user))
-    with serve(kind.open(world, kind.keys).app) as base_url:
+    with serve(kind.open(world, kind.keys, None).app) as base_url:
         yield Stack(open_account(kind.account.model_copy(update={"base_url": f"{base_url}{kind.path}"})), world)
     world.close()
     assert list((tmp_path / "volumes").glob("*.img")) == []

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         MemoryMachines() if options.directory is None else LocalMachines(options.directory.resolve(), kind.ssh_user)
     )
     world = World(kind.market(), behind, balance_usd=options.balance_usd)
-    with serve(kind.open(world, kind.keys).app, options.port) as base_url:
+    with serve(kind.open(world, kind.keys, None).app, options.port) as base_url:
         keys = "".join(f"{variable}: {kind.keys[name]}\n" for name, variable in key_variables(kind.account).items())
         print(f"base_url: {base_url}{kind.path}\n{keys}control: {base_url}/_control", flush=True)
         stop.wait()
@@ -41,7 +41,7 @@ def _serve_kept(kind: Kind, home: Home, port: int, balance_usd: float, stop: thr
     """Serve real nodes from a directory and leave them, and what is known of them, to the next server."""
     behind = LocalMachines(home.machines, kind.ssh_user)
     world = KeptWorld(kind.market(), behind, balance_usd=balance_usd)
-    served = kind.open(world, {name: home.key(name) for name in kind.keys})
+    served = kind.open(world, {name: home.key(name) for name in kind.keys}, None)
     with serve(served.app, port) as base_url:
         # Only now that the port is ours: two servers of one directory would each write what it knows.
         world.keep_in(home.directory / "world.json")

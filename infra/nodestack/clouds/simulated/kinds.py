@@ -10,6 +10,7 @@ from nodestack.clouds.accounts import SpheronAccount, VerdaAccount
 from nodestack.clouds.local import seed
 from nodestack.clouds.offers import Offer
 from nodestack.clouds.simulated import market, spheron, verda
+from nodestack.clouds.simulated.faults import Faults
 from nodestack.clouds.simulated.kept_project import KeptProject
 from nodestack.clouds.simulated.world import World
 from nodestack.clouds.verda.api import SSH_USER as VERDA_USER
@@ -40,7 +41,7 @@ class Kind:
         ssh_user: Who may log in at its machines.
         keys: Its keys where nobody says others, by what each is.
         market: What it sells, with how many there are of each.
-        open: Makes an account of a world and of keys.
+        open: Makes an account of a world, of keys, and of what may go wrong.
     """
 
     account: SpheronAccount | VerdaAccount
@@ -48,16 +49,16 @@ class Kind:
     ssh_user: str
     keys: Keys
     market: Callable[[], list[tuple[Offer, int]]]
-    open: Callable[[World, Keys], Served]
+    open: Callable[[World, Keys, Faults | None], Served]
 
 
-def _spheron(world: World, keys: Keys) -> Served:
-    return Served(spheron.app(world, api_key=keys["api_key"]), lambda directory: None)
+def _spheron(world: World, keys: Keys, faults: Faults | None) -> Served:
+    return Served(spheron.app(world, faults, keys["api_key"]), lambda directory: None)
 
 
-def _verda(world: World, keys: Keys) -> Served:
+def _verda(world: World, keys: Keys, faults: Faults | None) -> Served:
     project = KeptProject(world, keys["client_id"], keys["client_secret"])
-    return Served(verda.application(project), lambda directory: project.keep_in(directory / "project"))
+    return Served(verda.application(project, faults), lambda directory: project.keep_in(directory / "project"))
 
 
 KINDS = {
