@@ -21,7 +21,7 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  STACK=name chooses the stack (default: local, on this machine). Start with: make up"
-	@echo "  CLOUD=spheron-sim is a stack of nodes of this machine that a simulated cloud sells."
+	@echo "  CLOUD=spheron-sim or CLOUD=verda-sim is a stack of nodes of this machine that a simulated cloud sells."
 
 up: ## Bring the stack up: sets up this machine, then declares, boots, configures and asks for a completion
 	@$(BOOTSTRAP) venv engine $(NODES)

@@ -6,6 +6,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -19,21 +20,38 @@ from nodestack.clouds.simulated.kept import Home
 from nodestack.errors import NodestackError
 from tests.e2e.project import processes
 
-STACK = "spheron-sim"
-TEMPLATE = Path(__file__).parents[2] / "stacks" / "templates" / f"{STACK}.yaml"
-VOLUME = VolumeRequest(name="weights", size_gib=1, provider="voltage-park", region="us-east-1")
+STACK = "a-simulated-one"
+TEMPLATES = Path(__file__).parents[2] / "stacks" / "templates"
+VOLUMES = {
+    "spheron": VolumeRequest(name="weights", size_gib=1, provider="voltage-park", region="us-east-1"),
+    "verda": VolumeRequest(name="weights", size_gib=1, provider="verda", region="FIN-01"),
+}
+VARIABLES = {
+    "spheron": {"api_key": "SPHERON_SIM_API_KEY"},
+    "verda": {"client_id": "VERDA_SIM_CLIENT_ID", "client_secret": "VERDA_SIM_CLIENT_SECRET"},
+}
+
+
+@pytest.fixture(params=list(VOLUMES))
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
-    monkeypatch.setenv("SPHERON_API_KEY", "the user's own, for the real Spheron")
+def checkout(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
+    for variable in VARIABLES[kind].values():
+        monkeypatch.setenv(variable.replace("_SIM", ""), "the user's own, for the real cloud")
     checkout = Checkout(tmp_path / "a checkout")
     checkout.stack_file(STACK).parent.mkdir(parents=True)
-    checkout.stack_file(STACK).write_text(simulation.with_port(TEMPLATE.read_text(encoding="utf-8")))
+    checkout.stack_file(STACK).write_text(simulation.with_port(template(kind)))
     yield checkout
     server = home(checkout).server()
     if server is not None:
         os.kill(server.pid, signal.SIGKILL)
+
+
+def template(kind: str) -> str:
+    return (TEMPLATES / f"{kind}-sim.yaml").read_text(encoding="utf-8")
 
 
 def home(checkout: Checkout) -> Home:
@@ -51,19 +69,29 @@ def opened(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Cloud:
 def with_a_volume(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> tuple[Cloud, Volume]:
     simulation.start(checkout, STACK)
     cloud = opened(checkout, monkeypatch)
-    return cloud, cloud.create_volume(VOLUME)
+    account = simulation.account_of(checkout, STACK)
+    assert account is not None
+    volume = cloud.read_volume(cloud.create_volume(VOLUMES[account.kind]).volume_id)
+    assert volume is not None
+    return cloud, volume
 
 
-def test_it_is_started_once_and_takes_its_own_key_only(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_started_once_and_takes_its_own_keys_only(
+    kind: str, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base_url = simulation.start(checkout, STACK)
     first = home(checkout).server()
     assert simulation.start(checkout, STACK) == base_url
     assert first is not None and home(checkout).server() == first and first.base_url == base_url
-    key_file = home(checkout).directory / "api_key"
-    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
-    assert simulation.credentials(checkout, STACK) == {"SPHERON_SIM_API_KEY": key_file.read_text()}
+    given = simulation.credentials(checkout, STACK)
+    assert sorted(given) == sorted(VARIABLES[kind].values())
     arguments = Path(f"/proc/{first.pid}/cmdline").read_bytes() + Path(f"/proc/{first.pid}/environ").read_bytes()
-    assert key_file.read_bytes() not in arguments and b"the user's own" not in arguments
+    for name, variable in VARIABLES[kind].items():
+        key_file = home(checkout).directory / name
+        assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+        assert key_file.read_text() == given[variable]
+        assert key_file.read_bytes() not in arguments
+    assert b"the user's own" not in arguments
     opened(checkout, monkeypatch).preflight()
 
 
@@ -80,7 +108,7 @@ def test_a_server_that_ended_is_started_again_and_no_volume_is_lost(
     assert home(checkout).server() is None
     simulation.start(checkout, STACK)
     assert home(checkout).server() != first
-    assert cloud.find_volume(VOLUME.name) == volume
+    assert cloud.find_volume(volume.name) == volume
     assert len(list((home(checkout).machines / "volumes").glob("*.img"))) == 1
 
 
@@ -90,7 +118,7 @@ def test_it_goes_on_while_it_holds_something_and_then_nothing_of_it_is_left(
     cloud, volume = with_a_volume(checkout, monkeypatch)
     assert "it holds weights" in simulation.end_if_empty(checkout, STACK)[0]
     assert not simulation.is_ended(checkout, STACK) and len(holdings.accounts(checkout, [STACK])) == 1
-    assert cloud.find_volume(VOLUME.name) == volume
+    assert cloud.find_volume(volume.name) == volume
     cloud.delete_volume(volume.volume_id)
     assert "was ended" in simulation.end_if_empty(checkout, STACK)[0]
     assert list(processes(str(checkout.root))) == []
@@ -103,8 +131,10 @@ def test_it_goes_on_while_it_holds_something_and_then_nothing_of_it_is_left(
 def test_a_port_that_another_program_has_taken_is_not_mistaken_for_it(checkout: Checkout) -> None:
     account = simulation.account_of(checkout, STACK)
     assert account is not None
-    with socket.create_server(("127.0.0.1", int(account.base_url.rpartition(":")[2]))):
-        assert simulation.start(checkout, STACK) == account.base_url, "a cloud that the user runs is the user's"
+    with socket.create_server(("127.0.0.1", urlsplit(account.base_url).port)):
+        assert account.base_url.startswith(simulation.start(checkout, STACK)), (
+            "a cloud that the user runs is the user's"
+        )
         assert simulation.credentials(checkout, STACK) == {}
         home(checkout).directory.mkdir(parents=True)
         with pytest.raises(NodestackError, match="is taken by another program"):
@@ -112,17 +142,19 @@ def test_a_port_that_another_program_has_taken_is_not_mistaken_for_it(checkout: 
 
 
 @pytest.mark.parametrize(
-    "cloud", [{"kind": "local"}, {"kind": "spheron"}, {"kind": "verda", "base_url": "http://127.0.0.1:1"}]
+    "cloud", [{"kind": "local"}, {"kind": "spheron"}, {"kind": "verda", "base_url": "https://verda.example/v1"}]
 )
-def test_a_stack_of_another_cloud_has_none(checkout: Checkout, cloud: dict[str, str]) -> None:
+def test_a_stack_of_another_cloud_has_none(tmp_path: Path, cloud: dict[str, str]) -> None:
+    checkout = Checkout(tmp_path)
+    checkout.stack_file(STACK).parent.mkdir(parents=True)
     checkout.stack_file(STACK).write_text(yaml.safe_dump({"config": {"nodestack:cloud": cloud}}))
     assert simulation.start(checkout, STACK) == ""
     assert simulation.credentials(checkout, STACK) == {}
     assert not checkout.state.exists()
 
 
-def test_each_stack_file_gets_a_port_that_is_free() -> None:
-    text = TEMPLATE.read_text(encoding="utf-8")
+def test_each_stack_file_gets_a_port_that_is_free(kind: str) -> None:
+    text = template(kind)
     made = {yaml.safe_load(simulation.with_port(text))["config"]["nodestack:cloud"]["base_url"] for _ in range(5)}
     assert len(made) > 1
     assert simulation.OPEN_PORT not in made

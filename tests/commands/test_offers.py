@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nodestack.clouds.offers import Offer
 from nodestack.clouds.simulated.faults import Fault, Kind
 from tests.commands.clouds import Account, spheron_account, verda_account
-from tests.commands.runs import THINKING
+from tests.commands.runs import ROOT, THINKING
 
 H100 = ("--node", "8x-h100-sxm5")
 
@@ -69,15 +70,20 @@ def test_a_stack_brings_its_cloud_shape_and_model(spheron: Account) -> None:
     }
 
 
-def test_the_stack_of_a_simulated_cloud_finds_its_nodes_of_this_machine_there(spheron: Account) -> None:
-    template = Path(__file__).parents[2] / "stacks" / "templates" / "spheron-sim.yaml"
-    text = template.read_text().replace("http://127.0.0.1:0", spheron.base_url)
-    file = spheron.checkout.stack_file("sim")
+@pytest.mark.parametrize(("kind", "usd_per_hour"), [("spheron", 8.4), ("verda", 13.53)])
+def test_the_stack_of_a_simulated_cloud_finds_its_nodes_of_this_machine_there(
+    kind: str, usd_per_hour: float, request: pytest.FixtureRequest
+) -> None:
+    account: Account = request.getfixturevalue(kind)
+    text = (ROOT / "stacks" / "templates" / f"{kind}-sim.yaml").read_text()
+    document = yaml.safe_load(text)
+    document["config"]["nodestack:cloud"] = account.section
+    file = account.checkout.stack_file("sim")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text.replace("SPHERON_SIM_API_KEY", "SPHERON_API_KEY"))
-    rows = spheron.json("offers", "--stack", "sim")
+    file.write_text(yaml.safe_dump(document))
+    rows = account.json("offers", "--stack", "sim")
     assert {(row["shape"], row["market"]) for row in rows} == {("local", "spot")}
-    assert [row["usd_per_hour"] for row in rows if row["fits"]] == [8.4]
+    assert {row["usd_per_hour"] for row in rows if row["fits"]} == {usd_per_hour}
 
 
 def test_verda_is_asked_in_its_own_words(verda: Account) -> None:

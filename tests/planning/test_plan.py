@@ -63,10 +63,16 @@ def test_a_local_cloud_has_no_gpus_and_no_other_cloud_has_replayed_ones() -> Non
 
 
 @pytest.mark.parametrize(
-    ("base_url", "kind", "fits"), [("http://127.0.0.1:1", "spheron-sim", True), ("", "spheron", False)]
+    ("base_url", "kind", "fits"),
+    [
+        ("http://127.0.0.1:1", "spheron-sim", True),
+        ("http://127.0.0.1:1/v1", "verda-sim", True),
+        ("", "spheron", False),
+        ("", "verda", False),
+    ],
 )
 def test_only_a_simulated_cloud_sells_this_machines_nodes(base_url: str, kind: str, fits: bool) -> None:
-    account = {"kind": "spheron"} | ({"base_url": base_url} if base_url else {})
+    account = {"kind": kind.removesuffix("-sim")} | ({"base_url": base_url} if base_url else {})
     asked = parse(config(cloud=None) | {"nodestack:cloud": json.dumps(account)}).request
     assert (asked.cloud, make_plan(asked, load()).fits) == (kind, fits)
 

@@ -28,7 +28,7 @@ wanted = json.loads(Path("wanted.json").read_text())
 account, bought = wanted["account"], wanted["bought"]
 volume = Volume(
     "volume",
-    {"account": account, "name": "weights", "sizeGib": wanted["size_gib"], **bought},
+    {"account": account, "name": "weights" + wanted["suffix"], "sizeGib": wanted["size_gib"], **bought},
     pulumi.ResourceOptions(),
 )
 if wanted["node"]:
@@ -36,7 +36,7 @@ if wanted["node"]:
         "node",
         {
             "account": account,
-            "name": "web",
+            "name": "web" + wanted["suffix"],
             "shape": wanted["shape"],
             "volumeId": volume.volumeId,
             "sshPrivateKey": pulumi.Config().require_secret("ssh_private_key"),
@@ -66,7 +66,8 @@ class Trial:
 
     Attributes:
         directory: Where all of it is.
-        wanted: What its program declares; `bought` says which machine, where a cloud sells more than one.
+        wanted: What its program declares; `bought` says which machine, where a cloud sells more than one, `suffix` how
+            the names of node and volume end.
     """
 
     def __init__(self, directory: Path, account: dict[str, Any] | None = None) -> None:
@@ -77,6 +78,7 @@ class Trial:
             "size_gib": 1,
             "node": True,
             "shape": "local",
+            "suffix": "",
         }
         (directory / "backend").mkdir()
         (directory / "program").mkdir()
@@ -184,6 +186,12 @@ class Trial:
         found = [entry for entry in recorded if entry["type"] == f"nodestack:index:{kind}"]
         assert len(found) <= 1
         return found[0] if found else None
+
+    def node_id(self) -> str:
+        """The id of the node as it is recorded."""
+        node = self.resource("Node")
+        assert node is not None
+        return str(node["id"])
 
     def nodes(self) -> list[str]:
         """Names of the nodes of the account."""

@@ -14,14 +14,14 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import yaml
 
 import nodestack
 from nodestack.automation.checkout import PROJECT, Checkout
-from nodestack.clouds.accounts import SpheronAccount, is_simulated
+from nodestack.clouds.accounts import SpheronAccount, VerdaAccount, is_simulated, key_variables
 from nodestack.clouds.local.cache import locked
 from nodestack.clouds.local.machines import INHERITED
 from nodestack.clouds.local.records import started_at
@@ -31,6 +31,10 @@ from nodestack.errors import NodestackError
 OPEN_PORT = "http://127.0.0.1:0"
 """What a template has for the base URL: a free port takes its place when the stack's file is made."""
 
+Simulable: TypeAlias = SpheronAccount | VerdaAccount
+"""An account whose cloud can be simulated."""
+
+_ACCOUNTS: dict[str, type[Simulable]] = {"spheron": SpheronAccount, "verda": VerdaAccount}
 _BALANCE_USD = 100_000.0
 _START_PATIENCE_S = 30.0
 _STOP_PATIENCE_S = 15.0
@@ -44,8 +48,8 @@ _PORTS = range(20_000, 30_000)
 def with_port(template: str) -> str:
     """Return a stack's template with a free port of this machine where it leaves that open.
 
-    >>> with_port("base_url: https://app.spheron.ai")
-    'base_url: https://app.spheron.ai'
+    >>> with_port("base_url: https://api.verda.com/v1")
+    'base_url: https://api.verda.com/v1'
     """
     if OPEN_PORT not in template:
         return template
@@ -53,22 +57,23 @@ def with_port(template: str) -> str:
     return template.replace(OPEN_PORT, OPEN_PORT.removesuffix("0") + str(port))
 
 
-def account_of(checkout: Checkout, stack: str) -> SpheronAccount | None:
+def account_of(checkout: Checkout, stack: str) -> Simulable | None:
     """Return the simulated account that a stack's file names; None where it names another cloud."""
     with suppress(FileNotFoundError):
         text = checkout.stack_file(stack).read_text(encoding="utf-8")
-        if "spheron" not in text:
+        if not any(kind in text for kind in _ACCOUNTS):
             # YAML takes its time, and most commands of most stacks come by here.
             return None
         document = yaml.safe_load(text) or {}
         cloud: dict[str, Any] = (document.get("config") or {}).get(f"{PROJECT}:cloud") or {}
-        if cloud.get("kind") == "spheron" and is_simulated(account := SpheronAccount.model_validate(cloud)):
+        known = _ACCOUNTS.get(str(cloud.get("kind")))
+        if known is not None and is_simulated(account := known.model_validate(cloud)):
             return account
     return None
 
 
 def start(checkout: Checkout, stack: str) -> str:
-    """Make sure that the stack's simulated cloud answers; return where, "" for a stack of another cloud.
+    """Make sure that the stack's simulated cloud answers; return at which scheme, host and port, "" for another cloud.
 
     A server that somebody else runs at the address is theirs: it is used as any cloud is, with the user's own key.
 
@@ -90,18 +95,18 @@ def start(checkout: Checkout, stack: str) -> str:
                         f"{account.base_url}, the address of stack {stack}'s simulated cloud, is taken by another "
                         f"program: end that one (ss -ltnp), or set another port in {checkout.stack_file(stack)}"
                     )
-                return account.base_url
-            _launch(home, port)
-    return account.base_url
+                return _origin(account)
+            _launch(account.kind, home, port)
+    return _origin(account)
 
 
 def credentials(checkout: Checkout, stack: str) -> dict[str, str]:
-    """Return the environment variables with the simulated account's key; none for a stack of another cloud."""
+    """Return the environment variables with the simulated account's keys; none for a stack of another cloud."""
     home = _home(checkout, stack)
     if not home.directory.exists():
         return {}
     account = account_of(checkout, stack)
-    return {} if account is None else {account.api_key_variable: home.api_key()}
+    return {} if account is None else {text: home.key(name) for name, text in key_variables(account).items()}
 
 
 def is_ended(checkout: Checkout, stack: str) -> bool:
@@ -137,11 +142,11 @@ def _lock(checkout: Checkout, stack: str) -> Path:
     return checkout.state / "simulated" / f"{stack}.lock"
 
 
-def _launch(home: Home, port: int) -> None:
+def _launch(kind: str, home: Home, port: int) -> None:
     home.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment["PYTHONPATH"] = str(Path(nodestack.__file__).parents[1])
-    server = [sys.executable, "-P", "-m", "nodestack.clouds.simulated", "spheron", "--keep", str(home.directory)]
+    server = [sys.executable, "-P", "-m", "nodestack.clouds.simulated", kind, "--keep", str(home.directory)]
     ended, alive = os.pipe()
     try:
         with home.log.open("ab") as log:
@@ -178,7 +183,11 @@ def _stop(server: ServerRecord) -> None:
             return
 
 
-def _port(account: SpheronAccount) -> int:
+def _origin(account: Simulable) -> str:
+    return urlsplit(account.base_url)._replace(path="").geturl()
+
+
+def _port(account: Simulable) -> int:
     return urlsplit(account.base_url).port or 80
 
 

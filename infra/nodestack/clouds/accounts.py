@@ -31,6 +31,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+_VARIABLE = "_variable"
+
 BaseUrl = Annotated[str, AfterValidator(_encrypted)]
 """Where an API is asked; https, or plain http on the loopback."""
 
@@ -115,6 +117,16 @@ def is_at_loopback(base_url: str) -> bool:
 def is_simulated(account: object) -> bool:
     """Return whether an account's API is on this machine's loopback: a simulated cloud, whose nodes are local ones."""
     return is_at_loopback(getattr(account, "base_url", ""))
+
+
+def key_variables(account: BaseModel) -> dict[str, str]:
+    """Return the environment variables with an account's keys, by what each holds.
+
+    >>> key_variables(VerdaAccount())
+    {'client_id': 'VERDA_CLIENT_ID', 'client_secret': 'VERDA_CLIENT_SECRET'}
+    """
+    values = account.model_dump()
+    return {name.removesuffix(_VARIABLE): text for name, text in values.items() if name.endswith(_VARIABLE)}
 
 
 def log_directory(account: Account) -> Path:

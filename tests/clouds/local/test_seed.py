@@ -34,6 +34,14 @@ def test_a_node_gets_its_name_its_user_and_exactly_the_host_key_it_shall_have() 
     assert data["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 AAAA me"]
 
 
+@pytest.mark.parametrize("user", ["ubuntu", "root"])
+def test_root_may_log_in_where_a_cloud_has_it_so_and_nowhere_else(user: str) -> None:
+    files = seed.files(request_with(make_key().private), "n1-2-3", user)
+    data = yaml.safe_load(files["/var/lib/cloud/seed/nocloud/user-data"])
+    assert [one["name"] for one in data["users"]] == [user]
+    assert data["disable_root"] is (user != "root")
+
+
 def test_a_bad_host_key_is_refused_without_showing_it() -> None:
     with pytest.raises(CloudError, match="ssh-keygen -t ed25519") as refused:
         seed.files(request_with("not a key but secret"), "n1-2-3")

@@ -27,6 +27,30 @@ def test_machines_and_volumes_are_billed_by_the_second_until_they_end() -> None:
     assert world.balance_usd == pytest.approx(1000 - 8.9, abs=0.01)
 
 
+class SlowMachines(MemoryMachines):
+    """Machines that take an hour to start and one to end."""
+
+    world: World
+
+    def start(self, machine_id: str, order: Order) -> None:
+        super().start(machine_id, order)
+        self.world.advance(3600)
+
+    def end(self, machine_id: str, *, at_once: bool = False) -> None:
+        self.world.advance(3600)
+        super().end(machine_id, at_once=at_once)
+
+
+def test_a_machine_is_billed_from_its_order_to_its_end_as_the_ledger_has_them() -> None:
+    machines = SlowMachines()
+    machines.world = world = World(market.standard(), machines)
+    world.delete(order(world))
+    ordered, ended = (event for event in world.ledger.events if event.what in ("ordered", "deleted"))
+    assert (ended.at - ordered.at).total_seconds() == pytest.approx(3600, abs=5)
+    hours = (ended.at - ordered.at).total_seconds() / 3600
+    assert world.report().spent_usd == pytest.approx(17.60 * hours, abs=1e-9)
+
+
 def test_the_ledger_counts_what_was_alive_at_once_and_what_was_bought_twice() -> None:
     world = a_world()
     first = order(world)

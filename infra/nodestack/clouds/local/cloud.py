@@ -32,6 +32,10 @@ class LocalCloud:
 
     A node without living processes is gone: whoever looks at it clears what is left and finds nothing.
 
+    Args:
+        account: Where it is.
+        ssh_user: Who may log in at the nodes of this account, `root` included.
+
     >>> cloud = LocalCloud(LocalAccount(directory="/var/lib/nodestack"))
     >>> cloud.find_node("surely-not-there") is None
     True
@@ -40,7 +44,8 @@ class LocalCloud:
     poll_s = 0.5
     unique_names = True
 
-    def __init__(self, account: LocalAccount) -> None:
+    def __init__(self, account: LocalAccount, ssh_user: str = seed.SSH_USER) -> None:
+        self._ssh_user = ssh_user
         self._directory = Path(account.directory)
         self._nodes = self._directory / "nodes"
         self._volumes = Volumes(self._directory / "volumes", self._holder)
@@ -128,7 +133,7 @@ class LocalCloud:
             record = self._record(request, root)
             home.upper.mkdir(parents=True)
             home.directory.chmod(0o700)
-            seed.place({**files, **seed.files(request, record.identity)}, home.upper, root)
+            seed.place({**files, **seed.files(request, record.identity, self._ssh_user)}, home.upper, root)
             home.write_record(record)
             progress(f"starting {request.name}")
             machines.launch(home, record)
@@ -138,7 +143,7 @@ class LocalCloud:
                 machines.clear(home)
                 problem = told.problem if told is not None else ""
                 raise CloudError(f"node {request.name} could not be started: {problem or f'see {home.log}'}")
-        return _node(record, state, NodeStatus.BOOTING)
+        return self._node(record, state, NodeStatus.BOOTING)
 
     def delete_node(self, node_id: str) -> None:
         """Shut a node down, or switch it off when it does not go within 15 s, and remove all of it but its volume."""
@@ -170,7 +175,7 @@ class LocalCloud:
             state = None if home.condemned else machines.started(home)
             if state is not None:
                 up = network.answers_ssh(state.address, state.ssh_port)
-                return _node(record, state, NodeStatus.RUNNING if up else NodeStatus.BOOTING)
+                return self._node(record, state, NodeStatus.RUNNING if up else NodeStatus.BOOTING)
             machines.stop(home)
         machines.clear(home)
         return None
@@ -206,22 +211,21 @@ class LocalCloud:
             hub_log=str(logs / f"hub-{request.name}.jsonl"),
         )
 
+    def _node(self, record: NodeRecord, state: NodeState, status: NodeStatus) -> Node:
+        return Node(
+            node_id=record.node_id,
+            identity=record.identity,
+            name=record.name,
+            shape=record.shape,
+            status=status,
+            address=state.address,
+            ssh_port=state.ssh_port,
+            ssh_user=self._ssh_user,
+            volume_id=record.volume_id,
+            volume_device=VOLUME_DEVICE,
+            hardware_profile=record.hardware_profile,
+        )
+
 
 def _name_of(an_id: str) -> str:
     return an_id.rpartition("-")[0]
-
-
-def _node(record: NodeRecord, state: NodeState, status: NodeStatus) -> Node:
-    return Node(
-        node_id=record.node_id,
-        identity=record.identity,
-        name=record.name,
-        shape=record.shape,
-        status=status,
-        address=state.address,
-        ssh_port=state.ssh_port,
-        ssh_user=seed.SSH_USER,
-        volume_id=record.volume_id,
-        volume_device=VOLUME_DEVICE,
-        hardware_profile=record.hardware_profile,
-    )

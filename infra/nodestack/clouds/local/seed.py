@@ -14,8 +14,13 @@ SSH_USER = "ubuntu"
 _SEED = "/var/lib/cloud/seed/nocloud"
 
 
-def files(request: NodeRequest, identity: str) -> dict[str, bytes]:
+def files(request: NodeRequest, identity: str, user: str = SSH_USER) -> dict[str, bytes]:
     """Return the seed of cloud-init's NoCloud source, by absolute path on the node.
+
+    Args:
+        request: What the node is made as.
+        identity: Tells it from every other node.
+        user: Who may log in, `root` included.
 
     Raises:
         CloudError: The host key is not an unencrypted OpenSSH private key.
@@ -23,7 +28,7 @@ def files(request: NodeRequest, identity: str) -> dict[str, bytes]:
     metadata = {"instance-id": identity, "local-hostname": request.name}
     return {
         f"{_SEED}/meta-data": json.dumps(metadata).encode(),
-        f"{_SEED}/user-data": f"#cloud-config\n{yaml.safe_dump(_user_data(request), sort_keys=False)}".encode(),
+        f"{_SEED}/user-data": f"#cloud-config\n{yaml.safe_dump(_user_data(request, user), sort_keys=False)}".encode(),
     }
 
 
@@ -42,19 +47,19 @@ def place(files_by_path: dict[str, bytes], upper: Path, image: Path) -> None:
         file.chmod(0o600 if secret else 0o644)
 
 
-def _user_data(request: NodeRequest) -> dict[str, object]:
+def _user_data(request: NodeRequest, user: str) -> dict[str, object]:
     private = request.ssh_host_private_key.get_secret_value()
     return {
         "users": [
             {
-                "name": SSH_USER,
+                "name": user,
                 "shell": "/bin/bash",
                 "sudo": "ALL=(ALL) NOPASSWD:ALL",
                 "lock_passwd": True,
                 "ssh_authorized_keys": [request.ssh_public_key.strip()],
             }
         ],
-        "disable_root": True,
+        "disable_root": user != "root",
         "ssh_deletekeys": True,
         "ssh_genkeytypes": [],
         "ssh_keys": {"ed25519_private": private, "ed25519_public": _public_line(private)},

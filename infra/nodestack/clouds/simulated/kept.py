@@ -61,17 +61,22 @@ class Home:
         record = ServerRecord(pid=pid, start_ticks=started_at(pid) or 0, base_url=base_url)
         write(self.directory / "server.json", record)
 
-    def api_key(self) -> str:
-        """Return the account's key, made at first and kept in a file of mode 0600."""
-        path = self.directory / "api_key"
+    def key(self, name: str) -> str:
+        """Return one of the account's keys, made at first and kept in a file of mode 0600."""
+        path = self.directory / name
         if not path.exists():
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(f"sai_pk_simulated_{secrets.token_urlsafe(24)}")
-            unfinished.replace(path)
+            write_private(path, f"simulated_{secrets.token_urlsafe(24)}")
         return path.read_text(encoding="utf-8")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600 that is there whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    unfinished.replace(path)
 
 
 class Snapshot(Frozen):

@@ -13,10 +13,11 @@ from pydantic import SecretStr
 from nodestack.clouds.base import LocalAccount, Node, NodeRequest, NodeStatus, OfferQuery, VolumeRequest
 from nodestack.clouds.local import LocalCloud
 from nodestack.clouds.local.records import NodeHome, started_at
+from nodestack.clouds.local.seed import SSH_USER
 from nodestack.clouds.simulated.machines import Order, Place
 
-HOST_KEY = "/etc/ssh/nodestack_host_key"
-"""Where an order's cloud-init puts the host key that the machine shall have."""
+HOST_KEYS = ("/etc/ssh/nodestack_host_key", "/etc/ssh/ssh_host_ed25519_key")
+"""Where an order's cloud-init or startup script puts the host key that the machine shall have."""
 
 _SCRATCH_GIB = 1
 
@@ -29,11 +30,12 @@ class LocalMachines:
 
     Args:
         directory: The local account that holds them.
+        ssh_user: Who may log in.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, ssh_user: str = SSH_USER) -> None:
         self._directory = directory
-        self._cloud = LocalCloud(LocalAccount(directory=str(directory)))
+        self._cloud = LocalCloud(LocalAccount(directory=str(directory)), ssh_user)
 
     def start(self, machine_id: str, order: Order) -> None:
         """Start a node; minutes at first, until the node image is built."""
@@ -47,7 +49,7 @@ class LocalMachines:
             shape="local",
             volume_id=volume.volume_id if volume is not None else "",
             ssh_public_key=order.ssh_public_key,
-            ssh_host_private_key=SecretStr(order.files.get(HOST_KEY) or _some_key()),
+            ssh_host_private_key=SecretStr(_host_key(order) or _some_key()),
             hardware_profile=self._profile(order),
         )
         self._cloud.create_node(request, lambda line: None)
@@ -116,6 +118,10 @@ def _node_name(machine_id: str) -> str:
 
 def _disk_name(disk_id: str) -> str:
     return f"d-{disk_id}"
+
+
+def _host_key(order: Order) -> str:
+    return next((order.files[path] for path in HOST_KEYS if path in order.files), "")
 
 
 def _some_key() -> str:

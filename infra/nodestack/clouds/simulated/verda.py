@@ -19,7 +19,10 @@ from nodestack.clouds.simulated.faults import Faults
 from nodestack.clouds.simulated.things import Refused, Why
 from nodestack.clouds.simulated.verda_project import Project, market, require
 
-__all__ = ["Project", "application", "market"]
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "Project", "application", "market"]
+
+CLIENT_ID, CLIENT_SECRET = "verda_simulated", "verda_simulated_secret"
+"""The credentials that the simulation takes where no others are given."""
 
 _REFUSALS = {
     Why.OUT_OF_STOCK: (503, "service_unavailable", "Not enough capacity: the instance type is not available"),
@@ -66,7 +69,10 @@ def _guarded(project: Project, handler: Handler) -> Callable[[Request], Awaitabl
             return _error(403, "forbidden_action", "unknown client")
         # Real machines may stand behind it, and take their time.
         await run_in_threadpool(project.settle)
-        return await handler(project, request)
+        try:
+            return await handler(project, request)
+        finally:
+            await run_in_threadpool(project.remember)
 
     return guarded
 

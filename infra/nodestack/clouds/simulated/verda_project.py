@@ -15,7 +15,7 @@ from nodestack.clouds.simulated.world import World
 
 _FILE = Path(__file__).with_name("verda.yaml")
 _MARKETS: tuple[Market, ...] = ("on_demand", "spot")
-_HEREDOC = re.compile(r"cat >(\S+?)(?:\.new)? <<'END'\n(.*?)\nEND\n", re.DOTALL)
+_HEREDOC = re.compile(r"cat >(\S+?)(?:\.new)? <<'END'\n(.*?\n)END\n", re.DOTALL)
 
 
 def market() -> list[tuple[Offer, int]]:
@@ -165,6 +165,9 @@ class Project:
                 self.world.detach(disk.disk_id)
                 self._drop(disk, for_good=act.is_permanent)
 
+    def remember(self) -> None:
+        """Keep what changed, where it is kept; called before each answer."""
+
     def settle(self) -> None:
         """Detach what lost instances held, and do with their OS volumes what their policy says."""
         with self.world.lock:
@@ -233,9 +236,6 @@ class Project:
     def _drop(self, disk: Disk, *, for_good: bool) -> None:
         if not for_good:
             self.trash.add(disk.disk_id)
-        elif disk.disk_id in self._os_disks.values():
-            del self.world.disks[disk.disk_id]
-            self.world.ledger.write(self.world.now(), "volume_deleted", disk.disk_id, disk.name)
         else:
             self.world.delete_disk(disk.disk_id)
 
@@ -243,8 +243,7 @@ class Project:
         # Nothing stands behind it: a machine of this host brings its own.
         disk_id = secrets.token_hex(12)
         disk = Disk(disk_id, disk_id, wanted.name, wanted.size, "verda", region, self.world.now())
-        self.world.disks[disk_id] = disk
-        self.world.ledger.write(self.world.now(), "volume_made", disk_id, disk.name)
+        self.world.add_disk(disk)
         return disk
 
     def _offer(self, wanted: words.WantedInstance) -> Offer:

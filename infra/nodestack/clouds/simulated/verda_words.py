@@ -18,6 +18,7 @@ _STATUS = {
     State.DELETED: "discontinued",
     State.PREEMPTED: "discontinued",
 }
+_SSH_PORT = 22
 _GPU_GB = {"H100": 80, "H200": 141, "B200": 180}
 
 
@@ -95,10 +96,10 @@ def instance_json(
     machine: Machine, volume_ids: Iterable[str], os_volume_id: str, script_id: str | None
 ) -> dict[str, Any]:
     """Return an instance as GET shows it; the address is absent until there is one."""
-    offer = machine.order.offer
-    return {
+    offer, place = machine.order.offer, machine.place
+    told = {
         "id": machine.machine_id,
-        "ip": machine.place.address if machine.place is not None else None,
+        "ip": place.address if place is not None else None,
         "status": status_of(machine),
         "created_at": machine.ordered_at.isoformat().replace("+00:00", "Z"),
         "hostname": machine.order.name,
@@ -117,6 +118,8 @@ def instance_json(
         "volume_ids": list(volume_ids),
         "tags": [],
     }
+    # Verda has no such field: its instances take SSH at port 22, which on a shared host may be taken.
+    return told if place is None or place.port == _SSH_PORT else told | {"ssh_port": place.port}
 
 
 def volume_json(disk: Disk, holder: Machine | None, *, is_os_volume: bool, usd_per_hour: float) -> dict[str, Any]:

@@ -80,11 +80,7 @@ class World:
     def settle(self) -> None:
         """Bring machines and bill up to now."""
         now = self.now()
-        hours = max(0.0, (now - self._billed_until).total_seconds()) / _HOUR_S
-        rate = sum(one.order.offer.usd_per_hour for one in self.machines.values() if one.state in LIVING)
-        rate += sum(disk.size_gib for disk in self.disks.values()) * self.rules.volume_usd_per_gib_hour
-        self._rented_usd += rate * hours
-        self._billed_until = now
+        self.bill(now)
         for machine in self.machines.values():
             if machine.state in (State.DEPLOYING, State.RUNNING) and not self._behind.is_alive(machine.machine_id):
                 self._end(machine, State.PREEMPTED)
@@ -94,6 +90,14 @@ class World:
                 if waited_s >= self.rules.boot_s and self._behind.is_up(machine.machine_id):
                     machine.state = State.RUNNING
                     self.ledger.write(now, "running", machine.machine_id, machine.order.name)
+
+    def bill(self, until: datetime) -> None:
+        """Bring the bill up to a moment, right before what is rented changes then."""
+        hours = max(0.0, (until - self._billed_until).total_seconds()) / _HOUR_S
+        rate = sum(one.order.offer.usd_per_hour for one in self.machines.values() if one.state in LIVING)
+        rate += sum(disk.size_gib for disk in self.disks.values()) * self.rules.volume_usd_per_gib_hour
+        self._rented_usd += rate * hours
+        self._billed_until = max(until, self._billed_until)
 
     def order(self, order: Order, *, unique_names: bool = True) -> Machine:
         """Sell a machine."""
@@ -115,9 +119,12 @@ class World:
             )
             self._behind.start(machine.machine_id, order)
             machine.place = self._behind.place(machine.machine_id)
+            # Billed from here: starting a real machine took its time.
+            machine.ordered_at = self.now()
+            self.bill(machine.ordered_at)
             self.stock[key] -= 1
             self.machines[machine.machine_id] = machine
-            self.ledger.write(self.now(), "ordered", machine.machine_id, order.name)
+            self.ledger.write(machine.ordered_at, "ordered", machine.machine_id, order.name)
             if self.rules.attach_at_creation:
                 for disk_id in order.disk_ids:
                     self._attach(self.disk(disk_id), machine)
@@ -194,12 +201,18 @@ class World:
             if self.balance_usd <= 0:
                 raise Refused(Why.INSUFFICIENT_BALANCE)
             disk_id = secrets.token_hex(12)
-            disk = Disk(disk_id, f"computefilesystem-{disk_id[:8]}", name, size_gib, provider, region, self.now())
-            disk.hidden_from_lists = self.rules.lists_lag_calls
+            handle = f"computefilesystem-{disk_id[:8]}"
             self._behind.make_disk(disk_id, size_gib)
-            self.disks[disk_id] = disk
-            self.ledger.write(self.now(), "volume_made", disk_id, name)
+            disk = Disk(disk_id, handle, name, size_gib, provider, region, self.now())
+            disk.hidden_from_lists = self.rules.lists_lag_calls
+            self.add_disk(disk)
             return disk
+
+    def add_disk(self, disk: Disk) -> None:
+        """Rent a volume out that exists."""
+        self.bill(disk.made_at)
+        self.disks[disk.disk_id] = disk
+        self.ledger.write(disk.made_at, "volume_made", disk.disk_id, disk.name)
 
     def disk(self, disk_id: str) -> Disk:
         """Return a volume by its id or its handle."""
@@ -238,8 +251,10 @@ class World:
                 raise Refused(Why.INVALID, "a volume cannot shrink")
             self.settle()
             self._behind.grow_disk(disk.disk_id, size_gib)
+            grown_at = self.now()
+            self.bill(grown_at)
             disk.size_gib = size_gib
-            self.ledger.write(self.now(), "volume_grown", disk.disk_id, disk.name)
+            self.ledger.write(grown_at, "volume_grown", disk.disk_id, disk.name)
             return disk
 
     def close(self) -> None:
@@ -258,8 +273,10 @@ class World:
             if disk.attached_to is not None:
                 raise Refused(Why.IN_USE)
             self._behind.delete_disk(disk.disk_id)
+            gone_at = self.now()
+            self.bill(gone_at)
             del self.disks[disk.disk_id]
-            self.ledger.write(self.now(), "volume_deleted", disk.disk_id, disk.name)
+            self.ledger.write(gone_at, "volume_deleted", disk.disk_id, disk.name)
 
     def _force(self, machine_id: str, state: State) -> None:
         with self.lock:
@@ -269,10 +286,12 @@ class World:
                 self._end(machine, state)
 
     def _end(self, machine: Machine, state: State) -> None:
-        machine.state, machine.ended_at = state, self.now()
+        ended_at = self.now()
+        self.bill(ended_at)
+        machine.state, machine.ended_at = state, ended_at
         offer = machine.order.offer
         self.stock[(offer.offer_id, offer.region, offer.market)] += 1
-        self.ledger.write(self.now(), _ENDED_AS[state], machine.machine_id, machine.order.name)
+        self.ledger.write(ended_at, _ENDED_AS[state], machine.machine_id, machine.order.name)
 
     def _attach(self, disk: Disk, machine: Machine) -> None:
         disk.attached_to = machine.machine_id

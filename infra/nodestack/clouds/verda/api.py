@@ -149,6 +149,7 @@ class Instance(Answer):
         price_per_hour: What it is billed at, of the whole node.
         gpu: What GPUs it has.
         volume_ids: All its volumes; the OS volume may or may not be among them.
+        ssh_port: Not in Verda's API: machines of a simulated one share a host, whose port 22 may be taken.
     """
 
     id: str
@@ -165,6 +166,7 @@ class Instance(Answer):
     volume_ids: Ids = ()
     startup_script_id: Text = ""
     ssh_key_ids: Ids = ()
+    ssh_port: int = SSH_PORT
 
 
 class Volume(Answer):

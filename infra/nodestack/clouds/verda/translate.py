@@ -69,7 +69,7 @@ def node(instance: api.Instance) -> Node:
         shape="",
         status=status,
         address=instance.ip,
-        ssh_port=api.SSH_PORT,
+        ssh_port=instance.ssh_port,
         ssh_user=api.SSH_USER,
         volume_id=volumes[0] if len(volumes) == 1 else "",
         volume_device="",
