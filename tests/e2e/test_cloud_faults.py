@@ -147,7 +147,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Struck]:
     root = tmp_path_factory.mktemp("a clone") / "of it"
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_STATE_HOME", str(root / ".nodestack" / "state"))
-        stack = Struck(clone(root).root)
+        stack = Struck(clone(root).root, "spheron")
         stack.clear()
         yield stack
         stack.make("purge", CLOUD, "YES=1")
@@ -179,7 +179,7 @@ def test_the_next_up_ends_with_a_completion(
         record_property(name, value)
 
 
-def test_with_state_and_keys_lost_the_volume_is_kept_and_the_node_replaced(
+def test_with_state_and_keys_lost_the_volume_is_kept_and_the_node_replaced_once_it_is_let_go(
     stack: Struck, record_property: Callable[[str, object], None]
 ) -> None:
     if not stack.node_lives():
@@ -190,8 +190,13 @@ def test_with_state_and_keys_lost_the_volume_is_kept_and_the_node_replaced(
     template = (stack.root / "stacks" / "templates" / f"{STACK}.yaml").read_text(encoding="utf-8")
     file.write_text(template.replace("http://127.0.0.1:0", base_url), encoding="utf-8")
 
-    run = stack.up()
-    assert "Node " + NODE + " was made with another key than this stack has now" in run.text
+    refused = stack.make("up", CLOUD)
+    assert refused.status != 0
+    assert f"Node {NODE} was made with another key than this stack has now" in refused.text
+    assert stack.control("report")["alive"] == [NODE], "it may serve for another checkout"
+    deleted = stack.shell(f'eval "$(make -s env {CLOUD})" && .venv/bin/nodestack sweep --delete {NODE} --yes')
+    assert deleted.status == 0, deleted.text
+    stack.up()
     after = stack.outputs()
     assert after["node"]["id"] != before["node"]["id"]
     assert after["volume"] == before["volume"]

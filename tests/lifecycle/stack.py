@@ -80,7 +80,7 @@ class StackAt(Generic[Sim]):
         """Hear a line of progress."""
         self.said.append(line)
 
-    def known(self, node: Node) -> None:
+    def known(self, node: Node, ordered: bool) -> None:
         """Hear of a node as soon as it exists."""
 
     def wait(self, node: Node, progress: Progress, cancelled: Event) -> None:

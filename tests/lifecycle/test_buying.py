@@ -240,7 +240,7 @@ def test_a_node_that_ends_while_it_is_awaited_says_how(stack: Stack) -> None:
     stack.sim.world.rules = Rules(boot_s=3600)
     volume = stack.volume()
 
-    def known(node: Node) -> None:
+    def known(node: Node, ordered: bool) -> None:
         stack.sim.world.preempt(node.node_id)
 
     request = stack.sim.request("web", volume.volume_id)

@@ -72,7 +72,7 @@ class Struck(StackAt[Market]):
         self.case = case
         self.happened = False
 
-    def known(self, node: Node) -> None:
+    def known(self, node: Node, ordered: bool) -> None:
         self.at("as soon as it is ordered")
 
     def wait(self, node: Node, progress: Progress, cancelled: Event) -> None:

@@ -18,6 +18,9 @@ _LONGER_THAN_TOLD_S = 3600.0
 WaitUntilReachable = Callable[[Node, Progress, Event], None]
 """Returns once the node can be worked on; raises WrongHostKey, ReachError or Interrupted."""
 
+Known = Callable[[Node, bool], None]
+"""Is told of a node once it surely exists, and whether it was ordered now; one that was found may be another's."""
+
 
 def ensure(  # noqa: PLR0913 - each by name
     cloud: Cloud,
@@ -26,7 +29,7 @@ def ensure(  # noqa: PLR0913 - each by name
     wait: WaitUntilReachable,
     progress: Progress,
     cancelled: Event,
-    known: Callable[[Node], None] = lambda node: None,
+    known: Known = lambda node, ordered: None,
     boot: Pace = BOOT,
     wish: Wish | None = None,
     settle: Pace = buying.SETTLE,
@@ -34,8 +37,8 @@ def ensure(  # noqa: PLR0913 - each by name
     """Return the account's one node of this name, running, with its volume, and reachable.
 
     A node that exists is adopted when it is what was asked for. One of our name that holds our volume but is another
-    machine than asked for, is switched off, or shows a host key that is not this stack's, was left by a former run,
-    keeps nothing of worth and is deleted first.
+    machine than asked for, or is switched off, was left by a former run, keeps nothing of worth and is deleted first.
+    One that shows a host key that is not this stack's may be serving for another checkout, and is left alone.
 
     Args:
         cloud: The account.
@@ -45,11 +48,12 @@ def ensure(  # noqa: PLR0913 - each by name
         wait: Returns once the node can be worked on.
         progress: Takes a line for each stage.
         cancelled: Ends the wait; the node is kept.
-        known: Told of the node as soon as it surely exists, so that a failure later on does not lose it.
+        known: Told of the node, so that a failure later on does not lose it.
         boot: Patience from creation to running.
 
     Raises:
         CloudError: The cloud refused, the name belongs to a node with another volume, or the boot took too long.
+        WrongHostKey: A node that this run did not order was made with another key, or one that it did order got none.
         ReachError: The node runs but cannot be worked on.
         Interrupted: `cancelled` was set.
     """
@@ -57,49 +61,62 @@ def ensure(  # noqa: PLR0913 - each by name
     volume = _volume(cloud, request) if wish is not None else None
 
     node = _adopt(cloud, request, wish, volume, progress=progress, cancelled=cancelled)
-    if node is not None:
-        known(node)
-        try:
-            return await_ready(
-                cloud, node, wait=wait, progress=progress, cancelled=cancelled, boot=boot, volume_id=request.volume_id
-            )
-        except WrongHostKey as stranger:
-            _delete_stranger(cloud, node, stranger, progress=progress, cancelled=cancelled)
-    cloud.preflight()
-    stop_if(cancelled, f"node {request.name}")
-    progress(f"making node {request.name} of shape {request.shape}")
-    if wish is None:
-        node = buying.order_once(cloud, request, progress=progress, cancelled=cancelled, settle=settle)
-    else:
-        here = wish if volume is None else wish.near(volume)
-        node = buying.buy(cloud, request, here, progress=progress, cancelled=cancelled, settle=settle)
-    known(node)
-    return await_ours(
-        cloud, node, wait=wait, progress=progress, cancelled=cancelled, boot=boot, volume_id=request.volume_id
+    ordered = node is None
+    if node is None:
+        cloud.preflight()
+        stop_if(cancelled, f"node {request.name}")
+        progress(f"making node {request.name} of shape {request.shape}")
+        if wish is None:
+            node = buying.order_once(cloud, request, progress=progress, cancelled=cancelled, settle=settle)
+        else:
+            here = wish if volume is None else wish.near(volume)
+            node = buying.buy(cloud, request, here, progress=progress, cancelled=cancelled, settle=settle)
+    known(node, ordered)
+    return await_known(
+        cloud,
+        node,
+        ordered=ordered,
+        wait=wait,
+        progress=progress,
+        cancelled=cancelled,
+        boot=boot,
+        volume_id=request.volume_id,
     )
 
 
-def await_ours(  # noqa: PLR0913 - each by name
+def await_known(  # noqa: PLR0913 - each by name
     cloud: Cloud,
     node: Node,
     *,
+    ordered: bool,
     wait: WaitUntilReachable,
     progress: Progress,
     cancelled: Event,
     boot: Pace = BOOT,
     volume_id: str = "",
 ) -> Node:
-    """As `await_ready`; a node that shows a host key that is not this stack's is deleted: nobody could work on it.
+    """As `await_ready`; a node that shows a host key that is not this stack's is of no use, and may be another's.
+
+    Args:
+        ordered: Whether this stack surely ordered it: then it is deleted. One that was found is left alone.
 
     Raises:
-        WrongHostKey: It did, and is gone now.
+        WrongHostKey: It shows another key; says what can be done.
     """
     try:
         return await_ready(
             cloud, node, wait=wait, progress=progress, cancelled=cancelled, boot=boot, volume_id=volume_id
         )
     except WrongHostKey as stranger:
-        _delete_stranger(cloud, node, stranger, progress=progress, cancelled=cancelled)
+        if not ordered:
+            raise WrongHostKey(
+                f"{stranger}. Node {node.name} was made with another key than this stack has now, and no cloud lets "
+                "its keys be changed. If a stack of another checkout has this name, give this one another; if the node "
+                "is yours and its key was lost, delete it and run again, its volume stays: "
+                f"nodestack sweep --delete {node.name}"
+            ) from stranger
+        progress(f"{stranger}. Its cloud dropped what it was given for its first boot: deleting it; its volume stays")
+        delete_until_gone(cloud, node.node_id, progress=progress, cancelled=cancelled)
         raise WrongHostKey(
             f"{stranger}. Node {node.name} was deleted, so that it is not billed for nothing: run again to have another"
         ) from stranger
@@ -225,14 +242,6 @@ def _adopt(  # noqa: PLR0913 - each by name
     progress(f"found node {request.name} {differs}, replacing it")
     delete_until_gone(cloud, node.node_id, progress=progress, cancelled=cancelled)
     return None
-
-
-def _delete_stranger(cloud: Cloud, node: Node, stranger: WrongHostKey, *, progress: Progress, cancelled: Event) -> None:
-    progress(
-        f"{stranger}. Node {node.name} was made with another key than this stack has now, or its cloud dropped what it "
-        "was given for its first boot: no cloud lets its keys be changed, so it is deleted; its volume stays"
-    )
-    delete_until_gone(cloud, node.node_id, progress=progress, cancelled=cancelled)
 
 
 def _difference(node: Node, request: NodeRequest, wish: Wish | None, volume: Volume | None) -> str:

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from nodestack.clouds.accounts import is_simulated
 from nodestack.clouds.base import Account, Market, NodeRequest, NodeStatus, Progress, SshAccount
 from nodestack.clouds.base import Node as CloudNode
-from nodestack.errors import CloudError, Interrupted
+from nodestack.errors import CloudError, Interrupted, WrongHostKey
 from nodestack.lifecycle import nodes
 from nodestack.lifecycle.pace import Pace
 from nodestack.plugin.diff import Difference, changed_paths
@@ -69,6 +69,7 @@ class NodeOutputs(Typed):
         market: How it was sold.
         usd_per_hour: What its cloud bills in USD an hour; None where it does not say.
         created_at: When the cloud took the order (ISO 8601); "" where it does not say.
+        found: Whether it was found by its name and has not shown this stack's host key yet: it may be another's.
         ready: Whether the node once ran and could be worked on; until then an update goes on waiting.
     """
 
@@ -83,6 +84,7 @@ class NodeOutputs(Typed):
     market: Market = "on_demand"
     usd_per_hour: float | None = None
     created_at: str = ""
+    found: bool = False
     ready: bool = False
 
 
@@ -109,7 +111,7 @@ class Node(Resource[NodeArgs, NodeOutputs]):
     def create(self, args: NodeArgs, call: Call) -> Made[NodeOutputs]:
         """Find or make the node and wait until it can be worked on."""
         cloud = call.open_account(args.account)
-        known: list[CloudNode] = []
+        known: list[tuple[CloudNode, bool]] = []
         request = _request(args)
 
         def work() -> CloudNode:
@@ -119,7 +121,7 @@ class Node(Resource[NodeArgs, NodeOutputs]):
                 wait=_wait(args, call),
                 progress=call.progress,
                 cancelled=call.cancelled,
-                known=known.append,
+                known=lambda node, ordered: known.append((node, ordered)),
                 boot=Pace(timeout_s=_patience_s(call)),
                 wish=args.machine(),
             )
@@ -129,10 +131,16 @@ class Node(Resource[NodeArgs, NodeOutputs]):
         except Exception as error:
             if not known and isinstance(error, Interrupted):
                 # Left behind in the middle of a request: what came of it must not be forgotten.
-                known += filter(None, [call.find_left_behind(lambda: cloud.find_node(args.name))])
+                left = call.find_left_behind(lambda: cloud.find_node(args.name))
+                known += [(left, False)] if left is not None else []
             if not known:
                 raise
-            return Made(known[-1].node_id, _outputs(known[-1], _host_public_key(args), ready=False), error)
+            node, ordered = known[-1]
+            if isinstance(error, WrongHostKey) and not ordered:
+                # Another's: what is recorded here, the next destroy deletes.
+                raise
+            outputs = _outputs(node, _host_public_key(args), ready=False)
+            return Made(node.node_id, outputs.model_copy(update={"found": not ordered}), error)
         return Made(node.node_id, _outputs(node, _host_public_key(args), ready=True))
 
     def read(self, resource_id: str, args: NodeArgs, outputs: NodeOutputs, call: Call) -> NodeOutputs | None:
@@ -141,7 +149,8 @@ class Node(Resource[NodeArgs, NodeOutputs]):
         if node is None:
             return None
         ready = outputs.ready and node.status is NodeStatus.RUNNING
-        return _outputs(node, outputs.ssh_host_public_key or _host_public_key(args), ready=ready)
+        seen = _outputs(node, outputs.ssh_host_public_key or _host_public_key(args), ready=ready)
+        return seen.model_copy(update={"found": outputs.found})
 
     def update(self, resource_id: str, args: NodeArgs, outputs: NodeOutputs, call: Call) -> Made[NodeOutputs]:
         """Go on waiting for a node that was not ready."""
@@ -151,9 +160,10 @@ class Node(Resource[NodeArgs, NodeOutputs]):
             node = nodes.observe(cloud, resource_id)
             if node is None:
                 raise CloudError(f"node {args.name} vanished while it was updated: run again to make it anew")
-            return nodes.await_ours(
+            return nodes.await_known(
                 cloud,
                 node,
+                ordered=not outputs.found,
                 wait=_wait(args, call),
                 progress=call.progress,
                 cancelled=call.cancelled,
