@@ -1,23 +1,14 @@
-"""What the hub says a commit consists of, and its refusals in words that help."""
+"""A commit on a hub: what names it, and what the hub lists for it."""
 
 import hashlib
 import re
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
-from huggingface_hub import HfApi
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-
-from nodestack_weights import WeightsError, manifest
+from nodestack_weights import WeightsError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_UNAUTHORIZED = 401
 
 
 class Listed(NamedTuple):
@@ -59,56 +50,9 @@ class Source(NamedTuple):
     commit: str
     token: str | None
 
-    def list_files(self, timeout_s: float) -> list[Listed]:
-        """Ask the hub what the commit consists of.
-
-        Raises:
-            WeightsError: The hub refuses, does not answer, or answers for another commit.
-        """
-        api = HfApi(endpoint=self.endpoint, token=self.token or False)
-        try:
-            info = api.model_info(self.repository, revision=self.commit, files_metadata=True, timeout=timeout_s)
-        except (HfHubHTTPError, HFValidationError, OSError) as error:
-            raise WeightsError(self._explain(error)) from error
-        except Exception as error:
-            # The client's transport errors share no base class with anything public.
-            raise WeightsError(
-                f"the hub {self.endpoint} does not answer ({error}): check that the node reaches it"
-            ) from error
-        if info.sha != self.commit:
-            raise WeightsError(f"asked for commit {self.commit} of {self.repository}, the hub answered for {info.sha}")
-        listed = [
-            Listed(file.rfilename, file.size or 0, file.blob_id or "", file.lfs.sha256 if file.lfs else None)
-            for file in info.siblings or []
-        ]
-        if not listed:
-            raise WeightsError(f"commit {self.commit} of {self.repository} has no files: choose another commit")
-        for file in listed:
-            manifest.refuse_unsafe(file.path)
-        return listed
-
-    def _explain(self, error: Exception) -> str:
-        if isinstance(error, GatedRepoError):
-            return (
-                f"the model {self.repository} is gated on {self.endpoint}: accept its terms there, "
-                "and give the stack the token of an account that did"
-            )
-        if isinstance(error, RevisionNotFoundError):
-            return (
-                f"the hub {self.endpoint} has no commit {self.commit} of {self.repository}: "
-                "take a commit id from the model's history"
-            )
-        if isinstance(error, RepositoryNotFoundError | HFValidationError):
-            return (
-                f"the hub {self.endpoint} has no model {self.repository}, or not for this token: "
-                "check its name, and the token if it is private"
-            )
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status == _UNAUTHORIZED:
-            return f"the hub {self.endpoint} refuses the token for {self.repository}: give the stack a valid one"
-        if status is not None:
-            return f"the hub {self.endpoint} answered {status} for {self.repository}: try again later"
-        return f"the hub {self.endpoint} does not answer ({error}): check that the node reaches it"
+    def url(self, path: str) -> str:
+        """Return where a file of the commit is asked for."""
+        return f"{self.endpoint}/{self.repository}/resolve/{self.commit}/{quote(path)}"
 
 
 def refuse_movable(commit: str) -> None:
