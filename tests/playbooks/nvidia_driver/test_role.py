@@ -1,6 +1,7 @@
 """The driver and fabric roles on a real node: an image's old driver, its upgrade, and hardware that is not fit."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -71,11 +72,11 @@ def test_an_image_whose_driver_may_not_be_replaced_is_refused_with_what_it_has_a
     upgrade: Upgrade,
 ) -> None:
     assert upgrade.refused.exit_code != 0
-    assert (
-        "The image (Debian 12) has driver 550.54.15 and fabric manager 550.54.15, needed is 580 or newer with a fabric "
-        "manager of the same version, and node.driver_upgrade is false: choose another image, or let 580.95.05 be "
-        "installed."
-    ) in " ".join(upgrade.refused.text.split())
+    said = " ".join(upgrade.refused.text.split())
+    assert re.search(
+        r"The image \(Debian 12[0-9.]*\) has driver 550\.54\.15 and fabric manager 550\.54\.15, needed is 580", said
+    )
+    assert "node.driver_upgrade is false: choose another image, or let 580.95.05 be installed." in said
 
 
 def test_an_older_driver_is_replaced_by_way_of_a_reboot(upgrade: Upgrade) -> None:
