@@ -33,17 +33,54 @@ class Check(_Result):
 
 
 class DriverResult(_Result):
-    """The driver that runs, and where it came from."""
+    """The driver that runs, and where it came from.
+
+    Attributes:
+        version: What its tools say.
+        minimum: Oldest that the engine runs on.
+        source: Repository it was installed from, or "image".
+        loaded: Version of the kernel module, "" where it cannot be read.
+        open_modules: Whether that is the open one.
+        fabric_manager: Version of the fabric manager, "" for none.
+        nscq: Version of the library that reads NVSwitches, "" for none.
+    """
 
     version: str
     minimum: str
     source: str
+    loaded: str = ""
+    open_modules: bool = False
+    fabric_manager: str = ""
+    nscq: str = ""
+
+
+class Measured(_Report):
+    """What was measured on the node's GPUs, as far as the programs for it are installed.
+
+    Attributes:
+        busbw_gb_s: Bus bandwidth of the last NCCL all-reduce in GB/s; None before the first.
+        date: When that was.
+        baseline_gb_s: The node's own baseline, its first run that passed; None where none did.
+        baseline_date: When that was.
+        dcgm_level: Highest level of DCGM's diagnostics that these GPUs have passed; 0 for none.
+    """
+
+    busbw_gb_s: float | None = None
+    date: str = ""
+    baseline_gb_s: float | None = None
+    baseline_date: str = ""
+    dcgm_level: int = 0
 
 
 class FabricResult(_Result):
-    """The verdict on GPUs, NVLinks and fabric."""
+    """The verdict on GPUs, NVLinks and fabric.
+
+    Attributes:
+        measured: What was measured on these GPUs; None where neither NCCL's tests nor DCGM are installed.
+    """
 
     checks: tuple[Check, ...]
+    measured: Measured | None = None
 
 
 class WeightsResult(_Result):

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from pydantic import SecretStr
 
 from nodestack.clouds.base import LocalAccount, Node, NodeRequest, NodeStatus, VolumeRequest
-from nodestack.clouds.local import LocalCloud, hardware
+from nodestack.clouds.local import LocalCloud, drivers, hardware
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 BOOT_PATIENCE_S = 60.0
@@ -28,6 +30,8 @@ DOCUMENT: dict[str, Any] = {
     "nvidia_driver_fabric_manager": True,
     "nvidia_driver_repository_uri": "http://127.0.0.1:8091/apt",
     "nvidia_driver_repository_key_url": "http://127.0.0.1:8091/apt/key.asc",
+    "nvidia_driver_switches_on_bus": True,
+    "nvidia_driver_upgrade": True,
     "fabric_gpu_count": 8,
     "fabric_gpu_name": "NVIDIA H100 80GB HBM3",
     "fabric_gpu_memory_mib": 81559,
@@ -35,6 +39,16 @@ DOCUMENT: dict[str, Any] = {
     "fabric_nvlink_speed_gb_s": 26.562,
     "fabric_nvswitch": True,
     "fabric_wait_s": 10,
+    "fabric_gpu_mig": True,
+    "fabric_sm_clock_mhz": 1980,
+    "fabric_pcie_generation": 5,
+    "fabric_pcie_width": 16,
+    "fabric_busbw_gb_s": 0.0,
+}
+FOUR_H200: dict[str, Any] = {
+    "fabric_gpu_count": 4,
+    "fabric_gpu_name": "NVIDIA H200",
+    "fabric_gpu_memory_mib": 143771,
 }
 
 
@@ -76,15 +90,8 @@ class Bench:
         )
         return ended.stdout.strip()
 
-    def play(self, *roles: str, **changes: object) -> Play:
-        """Play roles with the document, changed as said."""
-        return self._played(roles, changes)
-
-    def check(self, *roles: str, **changes: object) -> Play:
-        """Play them in check mode, which says what it would change and changes nothing."""
-        return self._played(roles, changes, "--check", "--diff")
-
-    def _played(self, roles: Sequence[str], changes: Mapping[str, object], *options: str) -> Play:
+    def play(self, *roles: str, check: bool = False, **changes: object) -> Play:
+        """Play roles with the document, changed as said; in check mode nothing is to change."""
         playbook, variables = self.directory / "play.json", self.directory / "variables.json"
         facts = {"gather_subset": ["!all", "!min", "distribution"]}
         playbook.write_text(
@@ -96,7 +103,9 @@ class Bench:
             "ansible_ssh_private_key_file": f"{self.directory}/key",
             "ansible_ssh_common_args": self.ssh_options,
         }
-        variables.write_text(json.dumps({**DOCUMENT, **reach, **changes}))
+        pinned = {"nvidia_driver_repository_key_fingerprint": fingerprint()}
+        variables.write_text(json.dumps({**DOCUMENT, **pinned, **reach, **changes}))
+        options = ["--check", "--diff"] if check else []
         program = Path(sys.executable).with_name("ansible-playbook")
         ended = subprocess.run(
             [program, "-i", f"{self.node.address},", "-e", f"@{variables}", *options, playbook],
@@ -126,6 +135,16 @@ class Bench:
                 return
             time.sleep(0.2)
         pytest.fail("the node did not come back")
+
+
+@cache
+def fingerprint() -> str:
+    """Return the fingerprint of the stand-in repository's key."""
+    with TemporaryDirectory() as home:
+        command = ["gpg", "--homedir", home, "--no-keyring", "--with-colons", "--show-keys"]
+        key = str(drivers.repository() / "key.asc")
+        listed = subprocess.run([*command, key], capture_output=True, text=True, check=True).stdout
+    return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
 
 
 def _key(path: Path) -> tuple[str, str]:

@@ -37,7 +37,7 @@ class Fetched:
         return self.bench.play(*roles, **{**DOCUMENT, **changes})
 
     def check(self, *roles: str, **changes: object) -> Play:
-        return self.bench.check(*roles, **{**DOCUMENT, **changes})
+        return self.bench.play(*roles, check=True, **{**DOCUMENT, **changes})
 
     def status(self) -> NodeStatusReport:
         return NodeStatusReport.model_validate_json(self.bench.on("/usr/local/lib/nodestack/status"))
