@@ -50,8 +50,11 @@ here = Path(__file__).parent
 state = json.loads((here / "unit.json").read_text())
 with (here / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
-unit = sys.argv[2]
-if sys.argv[1] == "restart":
+unit = sys.argv[-1] if sys.argv[1] != "show" else sys.argv[2]
+if sys.argv[1] == "stop":
+    state |= {"active": "inactive", "sub": "dead"}
+    (here / "unit.json").write_text(json.dumps(state))
+elif sys.argv[1] == "start":
     if state["gate"] == "failed":
         sys.exit("A dependency job for the unit failed.")
     state |= {"active": "active", "sub": "running", "invocation": state["invocation"] + "+"}
@@ -92,6 +95,8 @@ class Machine:
         self.weights.mkdir()
         self.progress = directory / "progress.json"
         self.healthy = True
+        # Options with this word in them do not come up.
+        self.poison = "poison"
         self.url = ""
         self.say("unit", "")
         self.say("gate", "")
@@ -109,11 +114,21 @@ class Machine:
 
     def start(self, timeout_s: float = 10) -> "subprocess.CompletedProcess[str]":
         return run(
-            "start", "--unit=nodestack-vllm.service", "--gate=nodestack-weights.service", f"--health={self.url}/health",
+            "start", "--unit=nodestack-vllm.service", "--gate=nodestack-weights.service", f"--server={self.url}",
             f"--timeout-s={timeout_s}", f"--made-from={self.options}", f"--made-from={self.weights}",
             '--result={"version": "0.23.0", "build": "cpu", "options": {"port": 1}}',
             f"--state-directory={self.state}", f"--progress={self.progress}", PATH=f"{self.bin}:{os.environ['PATH']}",
         )  # fmt: skip
+
+    def former(self, what: str, *arguments: object) -> dict[str, Any]:
+        """Keep what runs, or return to it; return what is printed."""
+        ended = run(
+            "former", what, *arguments, f"--state-directory={self.state}", f"--progress={self.progress}",
+            PATH=f"{self.bin}:{os.environ['PATH']}",
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        content: dict[str, Any] = json.loads(ended.stdout)
+        return content
 
     def result(self) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.state / "results" / "engine.json").read_text())
@@ -126,7 +141,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if one.healthy else 503)
+            self.send_response(200 if one.healthy and one.poison not in one.options.read_text() else 503)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
