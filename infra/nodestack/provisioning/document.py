@@ -80,6 +80,7 @@ class NodeDocument(BaseModel):
 
     smoke_kind: Literal["chat_reasoning_tools", "chat", "completion"] = Field(description="What a healthy reply is.")
     smoke_timeout_s: int = Field(description="Seconds one reply may take.")
+    smoke_interval_minutes: int = Field(description="Minutes between two runs of the smoke timer; 0 for none.")
 
 
 def document_sha256(document: NodeDocument) -> str:

@@ -81,17 +81,25 @@ class EngineResult(_Result):
     start_seconds: float | None
 
 
+class SmokeCheck(Check):
+    """One thing that the smoke test asked; `seconds` are how long that took."""
+
+    seconds: float = 0.0
+
+
 class SmokeResult(_Result):
-    """Whether the model really answered.
+    """Whether the model really answered: in full before it takes traffic, or the light part that the node's timer asks.
 
     Attributes:
+        at: When, in UTC.
         completion: Text of the reply, to be shown to the user.
     """
 
     kind: str
-    checks: tuple[Check, ...]
+    checks: tuple[SmokeCheck, ...]
     completion: str
     seconds: float
+    at: str = ""
 
 
 class Applied(_Report):
@@ -114,13 +122,18 @@ class CurrentWeights(_Report):
 
 
 class Results(_Report):
-    """The last verdict of each gate; None where it has not run on this machine."""
+    """The last verdict of each gate; None where it has not run on this machine.
+
+    Attributes:
+        probe: What the timer's light smoke test found; None as well once a full one has passed since.
+    """
 
     driver: DriverResult | None = None
     fabric: FabricResult | None = None
     weights: WeightsResult | None = None
     engine: EngineResult | None = None
     smoke: SmokeResult | None = None
+    probe: SmokeResult | None = None
 
 
 class NodeStatusReport(_Report):
