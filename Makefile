@@ -13,7 +13,7 @@ SCRIPTS := $(addprefix playbooks/roles/,base/files/status fabric/files/fabric-ga
 LOCK := "$$PWD/.nodestack/uv" pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help up down purge outputs key init env setup test check qualify qualify-spine qualify-planning qualify-clouds lock
+.PHONY: help up verify down purge outputs key init env setup test check qualify qualify-spine qualify-planning qualify-clouds lock
 
 help: ## Show this
 	@echo "nodestack: declare a GPU node stack, get a verified, private LLM endpoint."
@@ -34,6 +34,10 @@ outputs: ## Print what the stack offers and what was verified, as JSON
 key: ## Print the endpoint's API key
 	@$(BOOTSTRAP) venv engine
 	@$(PY) -m nodestack.cli key -s "$(STACK)"
+
+verify: ## Run the gates again on the stack's node: fabric and smoke test
+	@$(BOOTSTRAP) venv engine
+	@$(PY) -m nodestack.cli verify -s "$(STACK)"
 
 down: ## Tear the stack down, all but its weights
 	@$(BOOTSTRAP) venv engine

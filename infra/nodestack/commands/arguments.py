@@ -76,6 +76,16 @@ only when it is named. A stack that a run is at work on is left alone.
 
 exit codes: 0 nothing stray is left, 1 strays are left or something failed, 2 bad input
 """
+VERIFY_EXAMPLES = """\
+examples:
+  nodestack verify
+  nodestack verify --stack production --json
+
+The gates of verify.yml run on the node: GPUs and fabric, then the whole smoke test, which costs a few hundred tokens
+and one prompt of the longest length. Nothing else is changed. docs/operate.md lists the keys of the JSON.
+
+exit codes: 0 every gate passed, 1 one did not, or there is no node, 2 bad input, 130 interrupted
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -141,6 +151,11 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("-s", "--stack", default="local", help="the stack (default: local)")
         if name in {"up", "down", "purge"}:
             added.add_argument("--yes", action="store_true", help="do not ask; implied for the local stack")
+    _verify(
+        command(
+            "verify", "verify:run", "Run the gates again on a stack's node: fabric and smoke test.", VERIFY_EXAMPLES
+        )
+    )
     command("prepare", "stacks:prepare", "Fetch and build what local nodes are made of, into the cache.")
     return top
 
@@ -215,6 +230,13 @@ def _sweep(command: argparse.ArgumentParser) -> None:
     command.add_argument("--yes", action="store_true", help="do not ask")
     command.add_argument(
         "--json", action="store_true", help="print what was found as JSON; docs/clouds.md lists its keys"
+    )
+
+
+def _verify(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-s", "--stack", default="local", help="the stack (default: local)")
+    command.add_argument(
+        "--json", action="store_true", help="print the verdict as JSON; docs/operate.md lists its keys"
     )
 
 

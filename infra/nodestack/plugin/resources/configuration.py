@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BeforeValidator, Field, SecretStr
 
 from nodestack.clouds.accounts import log_directory
+from nodestack.clouds.base import Cloud
 from nodestack.errors import CloudError, NodestackError, ReachError
 from nodestack.lifecycle import nodes
 from nodestack.plugin.diff import Difference, changed_paths
@@ -114,7 +115,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
 
     def create(self, args: ConfigurationArgs, call: Call) -> Made[ConfigurationOutputs]:
         """Apply the document to the machine."""
-        _require_machine(args, call)
+        require_machine(args, call.open_account(args.account))
         return self._apply(args, ConfigurationOutputs(), call)
 
     def read(
@@ -127,7 +128,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
             node = nodes.observe(call.open_account(args.account), args.node_id)
             if node is None or node.identity != args.identity:
                 return None
-            status = reach.read_status(_connection(args), _READ_TIMEOUT_S)
+            status = reach.read_status(connection(args), _READ_TIMEOUT_S)
             found = drift(
                 status,
                 identity=args.identity,
@@ -143,7 +144,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
     ) -> Made[ConfigurationOutputs]:
         """Apply the document again: whatever is as it should be stays untouched."""
         try:
-            _require_machine(args, call)
+            require_machine(args, call.open_account(args.account))
         except NodestackError as error:
             return _failed(args, outputs, error)
         return self._apply(args, outputs, call)
@@ -158,14 +159,14 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
     def _apply(self, args: ConfigurationArgs, before: ConfigurationOutputs, call: Call) -> Made[ConfigurationOutputs]:
         from nodestack.provisioning import playbook, reach  # noqa: PLC0415
 
-        connection = _connection(args)
+        reached = connection(args)
 
         def work() -> playbook.Provisioned:
             reach.wait_for_node(
-                connection, timeout_s=_REACHABLE_TIMEOUT_S, progress=call.progress, cancelled=call.cancelled
+                reached, timeout_s=_REACHABLE_TIMEOUT_S, progress=call.progress, cancelled=call.cancelled
             )
             return playbook.apply(
-                connection,
+                reached,
                 whole_document(args, before),
                 playbook.Secrets(api_key=args.api_key, hub_token=args.hub_token),
                 log_directory=log_directory(args.account),
@@ -221,7 +222,8 @@ def whole_document(args: ConfigurationArgs, before: ConfigurationOutputs) -> Nod
     )
 
 
-def _connection(args: ConfigurationArgs) -> "Connection":
+def connection(args: ConfigurationArgs) -> "Connection":
+    """Return how the machine is reached."""
     from nodestack.provisioning.reach import Connection  # noqa: PLC0415
 
     return Connection(
@@ -233,8 +235,9 @@ def _connection(args: ConfigurationArgs) -> "Connection":
     )
 
 
-def _require_machine(args: ConfigurationArgs, call: Call) -> None:
-    node = nodes.observe(call.open_account(args.account), args.node_id)
+def require_machine(args: ConfigurationArgs, cloud: Cloud) -> None:
+    """Raise CloudError where the machine is gone, or another one than was configured."""
+    node = nodes.observe(cloud, args.node_id)
     if node is None:
         raise CloudError(f"node {args.node_id} is gone: run again, it is made anew and then configured")
     if node.identity != args.identity:
@@ -250,7 +253,7 @@ def _stop_service(args: ConfigurationArgs, call: Call) -> None:
     node = nodes.observe(call.open_account(args.account), args.node_id)
     if node is None or node.identity != args.identity:
         return
-    with reach.session(_connection(args)) as opened:
+    with reach.session(connection(args)) as opened:
         status = reach.status_of(opened, _READ_TIMEOUT_S)
         engine = status.results.engine if status else None
         # Another machine may answer at this address with the same host key: only the configured one is stopped.
