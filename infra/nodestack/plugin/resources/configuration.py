@@ -14,7 +14,14 @@ from nodestack.plugin.properties import Properties
 from nodestack.plugin.resources.base import Args, Call, Made, Resource, Typed
 from nodestack.plugin.resources.drift import drift
 from nodestack.provisioning.document import MACHINE_FIELDS, NodeDocument
-from nodestack.provisioning.report import DriverResult, EngineResult, FabricResult, SmokeResult, WeightsResult
+from nodestack.provisioning.report import (
+    BenchResult,
+    DriverResult,
+    EngineResult,
+    FabricResult,
+    SmokeResult,
+    WeightsResult,
+)
 
 if TYPE_CHECKING:
     from nodestack.provisioning.playbook import Provisioned
@@ -80,6 +87,7 @@ class ConfigurationOutputs(Typed):
         driver: The driver that runs.
         engine: The engine and its options.
         drift: What is not as it was; empty when all is well.
+        bench: What was measured last on this machine; None where nothing was.
         document_sha256: Digest of the document that was applied; "" when the last run did not end well.
         phases: Seconds each role took when it last ran.
     """
@@ -92,6 +100,7 @@ class ConfigurationOutputs(Typed):
     weights: WeightsResult | None = None
     driver: DriverResult | None = None
     engine: EngineResult | None = None
+    bench: BenchResult | None = None
     drift: tuple[str, ...] = ()
     document_sha256: str = ""
     phases: dict[str, float] = Field(default_factory=dict)
@@ -136,8 +145,10 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
                 manifest_sha256=outputs.manifest_sha256,
             )
         except (CloudError, ReachError) as error:
-            found = [str(error)]
-        return outputs.model_copy(update={"drift": tuple(found)})
+            return outputs.model_copy(update={"drift": (str(error),)})
+        # A measurement is the operator's doing, and no difference: what the node says of it is taken over as it is.
+        measured = status.results.bench if status else outputs.bench
+        return outputs.model_copy(update={"drift": tuple(found), "bench": measured})
 
     def update(
         self, resource_id: str, args: ConfigurationArgs, outputs: ConfigurationOutputs, call: Call
@@ -193,6 +204,7 @@ def _outputs(done: "Provisioned") -> ConfigurationOutputs:
         weights=results.weights,
         driver=results.driver,
         engine=results.engine,
+        bench=results.bench,
         document_sha256=done.status.applied.document_sha256 if done.status.applied else "",
         phases=done.phases,
     )
