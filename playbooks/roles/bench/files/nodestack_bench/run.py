@@ -72,12 +72,12 @@ def _bench(given: argparse.Namespace, asked: dict[str, Any]) -> None:
         "tokenizer": asked["tokenizer"],
         "timeout_s": asked["timeout_s"],
         # Another seed each time: prompts of a former run would be found in the prefix cache.
-        "seed": int(time.time()),
+        "seed": _now(),
     }
     # Before it begins: requests of a run that is cut off were made as well.
     _replace(own_path, {"invocation": invocation, "own": [*own, [*_lengths(shape), shape["requests"]]]})
     figures = measure.run(parameters, (given.parameters, given.result), show)
-    at = time.gmtime()
+    at = time.gmtime(_now())
     record: dict[str, Any] = {
         "kind": "measured",
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", at),
@@ -118,6 +118,10 @@ def _usd_per_million(usd_per_hour: float | None, figures: dict[str, float]) -> f
     if usd_per_hour is None:
         return None
     return round(usd_per_hour / (figures["output_tokens_per_second"] * HOUR_S) * MILLION, 4)
+
+
+def _now() -> int:
+    return int(time.time())
 
 
 def _lengths(shape: dict[str, int]) -> tuple[int, int]:
