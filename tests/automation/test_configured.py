@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from nodestack.automation import configured
 from nodestack.automation.checkout import Checkout
+from nodestack.automation.engine_call import Engine
 from nodestack.clouds.base import NodeRequest
 from nodestack.errors import CloudError, NodestackError
 from nodestack.provisioning import keys
@@ -56,7 +57,7 @@ class State:
         }
         self.resources = [{"type": "pulumi:pulumi:Stack", "outputs": {"cost": {"x": 1}}}, self.configuration]
         self.asked: list[tuple[str, ...]] = []
-        monkeypatch.setattr(configured.Engine, "ask", lambda engine, *arguments: self._export(arguments))
+        monkeypatch.setattr(Engine, "ask", lambda engine, *arguments: self._export(arguments))
         monkeypatch.setattr(configured, "open_account", lambda account: self.cloud)
 
     def _export(self, arguments: tuple[str, ...]) -> str:

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from nodestack.catalog import load
-from nodestack.commands import bench
 from nodestack.planning.cost_terms import CostTerms
 from nodestack.provisioning.document import BenchDocument
 from nodestack.provisioning.report import BenchResult
+from nodestack.rendering.bench_table import NAMES
 from tests.commands.configured import OUTPUTS, Played, status
 from tests.commands.runs import inside
 
@@ -148,4 +148,4 @@ def test_a_node_without_a_record_is_told(played: Played) -> None:
 def test_every_profile_has_a_trace_and_every_figure_that_is_compared_has_a_name() -> None:
     catalog = load()
     assert all(entry.trace.source for entry in catalog.profiles.profiles.values())
-    assert set(catalog.bench.tolerances.model_dump()) == set(bench.NAMES)
+    assert set(catalog.bench.tolerances.model_dump()) == set(NAMES)
