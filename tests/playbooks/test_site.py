@@ -23,7 +23,8 @@ def test_roles_come_in_the_order_in_which_each_may_rely_on_the_former() -> None:
 
 
 def test_every_role_is_in_the_play_and_selectable_by_its_name() -> None:
-    assert sorted(path.name for path in (PLAYBOOKS / "roles").iterdir()) == sorted(ORDER)
+    by_itself = ["bench"]
+    assert sorted(path.name for path in (PLAYBOOKS / "roles").iterdir()) == sorted(ORDER + by_itself)
     assert all(entry["tags"] == [entry["role"]] for entry in play("site.yml")["roles"])
 
 
@@ -31,12 +32,16 @@ def test_verifying_runs_the_gates_and_nothing_that_installs_drivers_weights_or_e
     assert [entry["role"] for entry in play("verify.yml")["roles"]] == ["fabric", "smoke"]
 
 
-@pytest.mark.parametrize("name", ["site.yml", "verify.yml"])
+def test_measuring_installs_nothing_that_serves() -> None:
+    assert [entry["role"] for entry in play("bench.yml")["roles"]] == ["bench"]
+
+
+@pytest.mark.parametrize("name", ["site.yml", "verify.yml", "bench.yml"])
 def test_tasks_are_marked_with_their_run_so_that_leftovers_can_be_told(name: str) -> None:
     assert "nodestack_run" in play(name)["environment"]["NODESTACK_RUN"]
 
 
-@pytest.mark.parametrize("name", ["site.yml", "verify.yml"])
+@pytest.mark.parametrize("name", ["site.yml", "verify.yml", "bench.yml"])
 def test_ansible_accepts_the_playbook(name: str, tmp_path: Path) -> None:
     checked = subprocess.run(
         [Path(sys.executable).with_name("ansible-playbook"), "--syntax-check", "-i", "node,", PLAYBOOKS / name],

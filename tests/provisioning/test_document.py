@@ -5,7 +5,7 @@ from typing import Any, get_origin
 import pytest
 import yaml
 
-from nodestack.provisioning.document import MACHINE_FIELDS, NodeDocument, document_sha256
+from nodestack.provisioning.document import MACHINE_FIELDS, BenchDocument, NodeDocument, document_sha256
 from nodestack.provisioning.workspace import PLAYBOOKS
 from tests.provisioning.documents import node_document
 
@@ -19,16 +19,21 @@ def options_by_role() -> dict[str, dict[str, Any]]:
     }
 
 
+VARIABLES = NodeDocument.model_fields | BenchDocument.model_fields
+
+
 def ansible_type(field: str) -> str:
-    annotation = NodeDocument.model_fields[field].annotation
+    annotation = VARIABLES[field].annotation
     origin = get_origin(annotation)
     if origin in (dict, list):
         return ANSIBLE_TYPES[origin]
+    if annotation == float | None:
+        return "float"
     # What is left is a plain type, or a Literal of strings.
     return ANSIBLE_TYPES.get(annotation, "str") if isinstance(annotation, type) else "str"
 
 
-@pytest.mark.parametrize("field", sorted(NodeDocument.model_fields))
+@pytest.mark.parametrize("field", sorted(VARIABLES))
 def test_a_field_is_an_option_of_the_one_role_it_starts_with_and_of_its_type(field: str) -> None:
     owners = {role: options[field] for role, options in options_by_role().items() if field in options}
     named = [role for role in options_by_role() if field.startswith(f"{role}_")]
@@ -41,14 +46,14 @@ def test_a_field_is_an_option_of_the_one_role_it_starts_with_and_of_its_type(fie
 @pytest.mark.parametrize("role", sorted(options_by_role()))
 def test_what_a_role_requires_is_in_the_document(role: str) -> None:
     required = {name for name, option in options_by_role()[role].items() if option.get("required")}
-    assert required <= set(NodeDocument.model_fields)
+    assert required <= set(VARIABLES)
 
 
 @pytest.mark.parametrize("role", sorted(options_by_role()))
 def test_what_a_role_lets_open_has_a_default_in_the_role(role: str) -> None:
     options = options_by_role()[role]
     defaults = yaml.safe_load((PLAYBOOKS / "roles" / role / "defaults" / "main.yml").read_text()) or {}
-    own = {name for name in options if name not in NodeDocument.model_fields}
+    own = {name for name in options if name not in VARIABLES}
     assert own <= set(defaults)
 
 

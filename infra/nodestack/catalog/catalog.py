@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
+from nodestack.catalog.bench import BenchTerms
 from nodestack.catalog.engines import Driver, Engine
 from nodestack.catalog.entry import Entry
 from nodestack.catalog.measurements import Start
@@ -31,6 +32,7 @@ class Catalog(Entry):
         rules: What planning counts with beside these.
         measurements: Starts of engines on real nodes.
         tuning: What tuning and quantising need, as sources state it.
+        bench: How a served model is measured.
         overridden: Entries of ours that a file of the user's replaced, with that file.
     """
 
@@ -43,6 +45,7 @@ class Catalog(Entry):
     rules: Rules
     measurements: tuple[Start, ...]
     tuning: Tuning
+    bench: BenchTerms
     overridden: tuple[str, ...] = ()
 
     def model(self, name: str) -> Model:

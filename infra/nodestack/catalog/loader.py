@@ -83,7 +83,7 @@ def _raw() -> Raw:
         "engines": {path.stem: _read(path) for path in sorted((HERE / "engines").glob("*.yaml"))},
         **{
             name: _read(HERE / f"{name}.yaml")
-            for name in ("nodes", "prices", "rules", "profiles", "measurements", "tuning")
+            for name in ("nodes", "prices", "rules", "profiles", "measurements", "tuning", "bench")
         },
         "driver": _read(HERE / "drivers.yaml"),
     }

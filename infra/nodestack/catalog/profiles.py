@@ -9,6 +9,18 @@ from nodestack.catalog.entry import Entry, Fact, Positive
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
+class Trace(Fact):
+    """What a typical request of a service level looks like.
+
+    Attributes:
+        prompt_tokens: Length of its prompt.
+        output_tokens: Length of its reply, reasoning included.
+    """
+
+    prompt_tokens: Positive
+    output_tokens: Positive
+
+
 class ProfileEntry(Fact):
     """One service level.
 
@@ -19,6 +31,7 @@ class ProfileEntry(Fact):
         length_in_flight: How much of their full length sequences are counted with while in flight.
         max_num_seqs: Sequences in flight at most, whatever the cache could hold.
         options: Engine options that it adds.
+        trace: What it is measured with.
     """
 
     intent: str
@@ -27,6 +40,7 @@ class ProfileEntry(Fact):
     length_in_flight: Fraction
     max_num_seqs: Positive
     options: dict[str, JsonValue] = Field(default_factory=dict)
+    trace: Trace
 
 
 class Profiles(Entry):

@@ -76,6 +76,29 @@ only when it is named. A stack that a run is at work on is left alone.
 
 exit codes: 0 nothing stray is left, 1 strays are left or something failed, 2 bad input
 """
+VERIFY_EXAMPLES = """\
+examples:
+  nodestack verify
+  nodestack verify --stack production --json
+
+The gates of verify.yml run on the node: GPUs and fabric, then the whole smoke test, which costs a few hundred tokens
+and one prompt of the longest length. Nothing else is changed. docs/operate.md lists the keys of the JSON.
+
+exit codes: 0 every gate passed, 1 one did not, or there is no node, 2 bad input, 130 interrupted
+"""
+BENCH_EXAMPLES = """\
+examples:
+  nodestack bench
+  nodestack bench --stack production --json
+  nodestack bench --requests 32 --concurrency 8 --output-tokens 512 --timeout-s 600
+  nodestack bench --accept   # it is slower for a known reason: hold later runs against this one
+
+`vllm bench serve` runs on the node, from the engine's own environment and through the gateway where there is one, with
+the trace of the stack's profile. The load ends at its bound by itself. The record stays on the volume, and is held
+against the last one of the same engine, commit, options and load. docs/operate.md lists the keys of the JSON.
+
+exit codes: 0 measured, 1 nothing was measured, 2 bad input, 3 measured, and worse than before, 130 interrupted
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -141,6 +164,12 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("-s", "--stack", default="local", help="the stack (default: local)")
         if name in {"up", "down", "purge"}:
             added.add_argument("--yes", action="store_true", help="do not ask; implied for the local stack")
+    _verify(
+        command(
+            "verify", "verify:run", "Run the gates again on a stack's node: fabric and smoke test.", VERIFY_EXAMPLES
+        )
+    )
+    _bench(command("bench", "bench:run", "Measure a stack's node with a bounded load, and compare.", BENCH_EXAMPLES))
     command("prepare", "stacks:prepare", "Fetch and build what local nodes are made of, into the cache.")
     return top
 
@@ -218,6 +247,27 @@ def _sweep(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _verify(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-s", "--stack", default="local", help="the stack (default: local)")
+    command.add_argument(
+        "--json", action="store_true", help="print the verdict as JSON; docs/operate.md lists its keys"
+    )
+
+
+def _bench(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-s", "--stack", default="local", help="the stack (default: local)")
+    for name, meaning in {
+        "prompt-tokens": "tokens of each prompt (default: the profile's trace)",
+        "output-tokens": "tokens of each reply (default: the profile's trace)",
+        "requests": "requests in all (default: two for each in flight)",
+        "concurrency": "requests in flight at most (default: what the engine runs side by side)",
+        "timeout-s": "seconds after which the load ends (default: an hour)",
+    }.items():
+        command.add_argument(f"--{name}", type=_at_least_one, metavar="N", help=meaning)
+    command.add_argument("--accept", action="store_true", help="hold later runs against this one, whatever it shows")
+    command.add_argument("--json", action="store_true", help="print the record as JSON; docs/operate.md lists its keys")
+
+
 def _account(command: argparse.ArgumentParser) -> None:
     command.add_argument("--stack", metavar="NAME", help="the cloud of this stack, by its file or template")
     command.add_argument("--cloud", choices=["spheron", "verda", "local"], help="this cloud")
@@ -229,6 +279,12 @@ def _positive(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is no price above 0")
     return number
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return int(text)
 
 
 def _common(command: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ def up(options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     checkout, started = _checkout(), time.monotonic()
     stack.prepare(checkout, options.stack)
-    _simulate(checkout, options.stack)
+    simulate(checkout, options.stack)
     for line in recovery.recover(checkout, options.stack):
         print(f"recovered: {line}")
     prepared = time.monotonic()
@@ -94,7 +94,7 @@ def init(options: argparse.Namespace) -> int:
     """Create a stack's state and generate the secrets it lacks."""
     checkout = _checkout()
     stack.prepare(checkout, options.stack)
-    _simulate(checkout, options.stack)
+    simulate(checkout, options.stack)
     print(f"stack {options.stack} is ready: pulumi up -s {options.stack}")
     return 0
 
@@ -107,7 +107,7 @@ def prepare(_: argparse.Namespace) -> int:
     return 0
 
 
-def _simulate(checkout: Checkout, name: str) -> None:
+def simulate(checkout: Checkout, name: str) -> None:
     """Have a stack's simulated cloud run, and its key where the engine and our own client look for it."""
     base_url = simulation.start(checkout, name)
     os.environ |= simulation.credentials(checkout, name)
@@ -121,7 +121,7 @@ def _end_simulation(checkout: Checkout, name: str) -> None:
 
 
 def _clear(checkout: Checkout, name: str) -> None:
-    _simulate(checkout, name)
+    simulate(checkout, name)
     for line in (*recovery.recover(checkout, name), *strays.remove(checkout, name)):
         print(f"recovered: {line}")
 

@@ -38,9 +38,10 @@ def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode,
         "engine_options": plan.options,
         "fabric": proved.fabric,
         "smoke": proved.smoke,
+        "bench": proved.bench.apply(lambda seen: seen or _unmeasured(pulumi.get_stack())),
         "volume": volume.summary,
         "node": machine_summary(settings, node),
-        "capacity": capacity(plan),
+        "capacity": capacity(settings, plan),
         "cost": plan.cost.model_dump(mode="json"),
         "phases": proved.phases,
         "next_steps": pulumi.Output.all(machine.address, machine.sshPort, machine.sshUser, endpoint).apply(
@@ -64,7 +65,7 @@ def machine_summary(settings: Settings, node: GpuNode) -> dict[str, Any]:
     }
 
 
-def capacity(plan: Plan) -> dict[str, Any]:
+def capacity(settings: Settings, plan: Plan) -> dict[str, Any]:
     """Return what the endpoint holds, as planned; the cache's numbers are None where nothing says how large it is."""
     level = plan.service_level
     return {
@@ -75,7 +76,12 @@ def capacity(plan: Plan) -> dict[str, Any]:
         "kv_cache_tokens": plan.kv.tokens if plan.kv else None,
         "kv_cache_concurrency": plan.kv.concurrency if plan.kv else None,
         "warnings": list(plan.warnings),
+        "trace_length_p95": settings.workload.trace_length_p95,
     }
+
+
+def _unmeasured(stack: str) -> dict[str, str]:
+    return {"kind": "none", "how": f"nodestack bench --stack {stack} measures it, the next up shows it here"}
 
 
 def _next_steps(  # noqa: PLR0913 - each by name

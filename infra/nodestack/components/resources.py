@@ -54,5 +54,6 @@ class Configuration(Resource):
     engineVersion: pulumi.Output[str]
     fabric: pulumi.Output[Any]
     smoke: pulumi.Output[Any]
+    bench: pulumi.Output[Any]
     weights: pulumi.Output[Any]
     phases: pulumi.Output[Any]

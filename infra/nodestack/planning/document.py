@@ -68,4 +68,5 @@ def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str,
         "vllm_shutdown_timeout_s": settings.serving.shutdown_timeout_s,
         "smoke_kind": plan.smoke_kind,
         "smoke_timeout_s": SMOKE_TIMEOUT_S[settings.engine.build],
+        "smoke_interval_minutes": settings.serving.smoke_interval_minutes,
     }

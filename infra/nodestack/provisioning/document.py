@@ -97,6 +97,29 @@ class NodeDocument(BaseModel):
 
     smoke_kind: Literal["chat_reasoning_tools", "chat", "completion"] = Field(description="What a healthy reply is.")
     smoke_timeout_s: int = Field(description="Seconds one reply may take.")
+    smoke_interval_minutes: int = Field(description="Minutes between two runs of the smoke timer; 0 for none.")
+
+
+class BenchDocument(BaseModel):
+    """What bench.yml needs beside the node's document: it changes nothing that is served, so it is no part of it.
+
+    The role's meta/argument_specs.yml checks it again; a test holds the two together.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bench_prompt_tokens: int = Field(description="Tokens of each prompt.")
+    bench_output_tokens: int = Field(description="Tokens of each reply.")
+    bench_requests: int = Field(description="Requests in all.")
+    bench_concurrency: int = Field(description="Requests in flight at most.")
+    bench_timeout_s: int = Field(description="Seconds after which the load ends.")
+    bench_usd_per_hour: float | None = Field(description="What the node costs; None where nobody knows.")
+    bench_usd_basis: str = Field(description="Where that comes from, or why the node is free.")
+    bench_max_model_len: int = Field(description="Longest sequence that the engine takes.")
+    bench_length_multiple: int = Field(description="A suggested length is a multiple of this.")
+    bench_least_requests: int = Field(description="Requests that a suggested length must rest on.")
+    bench_tolerances: dict[str, float] = Field(description="By figure, the share by which it may be worse than before.")
+    bench_accept: bool = Field(description="Hold later runs against this one, whatever it shows.")
 
 
 def document_sha256(document: NodeDocument) -> str:

@@ -56,6 +56,7 @@ def apply(  # noqa: PLR0913 - the contract of the one entry point, each by name
     progress: Progress,
     cancelled: threading.Event,
     playbook: str | Path = "site.yml",
+    more: BaseModel | None = None,
     lock_wait_s: float = LOCK_WAIT_S,
 ) -> Provisioned:
     """Run a playbook against a node that `wait_for_node` found ready.
@@ -68,6 +69,7 @@ def apply(  # noqa: PLR0913 - the contract of the one entry point, each by name
         progress: Takes a line for each task, and each second of a long one.
         cancelled: Set by whoever wants this to stop.
         playbook: Name of a playbook of ours, or the path of another.
+        more: Variables of this playbook alone.
         lock_wait_s: How long another run on the same node is waited for.
 
     Raises:
@@ -86,7 +88,13 @@ def apply(  # noqa: PLR0913 - the contract of the one entry point, each by name
     ):
         lock.take(cancelled)
         workspace.fill(
-            directory, connection=connection, document=document, secrets=secrets, run=run, applied=lock.applied
+            directory,
+            connection=connection,
+            document=document,
+            secrets=secrets,
+            run=run,
+            applied=lock.applied,
+            more=more,
         )
         verdict = Verdict()
         for line in _run(directory, chosen, lock, cancelled):

@@ -93,6 +93,7 @@ def fill(  # noqa: PLR0913 - the parts of one run, each given by name
     secrets: Secrets,
     run: str,
     applied: object,
+    more: BaseModel | None = None,
 ) -> None:
     """Write what the playbook reads: key, pinned host key, inventory, variables; secrets only as files named there.
 
@@ -103,6 +104,7 @@ def fill(  # noqa: PLR0913 - the parts of one run, each given by name
         secrets: What goes into those files.
         run: Identifies the run; set in the environment of its tasks on the node.
         applied: What the node says was applied before, as found in applied.json there.
+        more: Variables of this playbook alone.
     """
     key = _secret_file(directory / "ssh_key", connection.private_key)
     api_key = _secret_file(directory / "api_key", secrets.api_key)
@@ -111,11 +113,15 @@ def fill(  # noqa: PLR0913 - the parts of one run, each given by name
     known_hosts.write_text(f"{connection.known_host} {connection.host_public_key.strip()}\n")
     own = document.model_copy(update={"vllm_api_key_file": str(api_key), "weights_token_file": str(token)})
     wanted = {"identity": document.base_identity, "document_sha256": document_sha256(document)}
-    variables = own.model_dump(mode="json") | {
-        "nodestack_run": run,
-        "nodestack_document_sha256": wanted["document_sha256"],
-        "nodestack_is_applied": applied == wanted,
-    }
+    variables = (
+        own.model_dump(mode="json")
+        | (more.model_dump(mode="json") if more else {})
+        | {
+            "nodestack_run": run,
+            "nodestack_document_sha256": wanted["document_sha256"],
+            "nodestack_is_applied": applied == wanted,
+        }
+    )
     host = {
         "ansible_host": connection.address,
         "ansible_port": connection.port,

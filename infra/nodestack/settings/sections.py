@@ -127,6 +127,7 @@ class ServingSettings(Section):
         enable_expert_parallel: Give each GPU whole experts instead of a slice of each.
         listen_address: Address the engine binds; the default is reached through SSH only.
         shutdown_timeout_s: Seconds that requests in flight get on stop.
+        smoke_interval_minutes: Minutes until the node asks the model again whether it still answers; 0 for never.
         options: Engine options beyond these, by name without dashes.
     """
 
@@ -141,6 +142,7 @@ class ServingSettings(Section):
     enable_expert_parallel: bool = False
     listen_address: str = "127.0.0.1"
     shutdown_timeout_s: Annotated[int, Field(ge=0, le=3600)] = 120
+    smoke_interval_minutes: Annotated[int, Field(ge=0, le=10_080)] = 60
     options: dict[str, JsonValue] = Field(default_factory=dict)
 
 

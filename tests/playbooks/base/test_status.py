@@ -72,7 +72,15 @@ def test_a_bare_node_has_nothing_to_say_but_says_it(node: Node) -> None:
         "applied": None,
         "service": "missing",
         "weights": None,
-        "results": {"driver": None, "fabric": None, "weights": None, "engine": None, "smoke": None},
+        "results": {
+            "driver": None,
+            "fabric": None,
+            "weights": None,
+            "engine": None,
+            "smoke": None,
+            "probe": None,
+            "bench": None,
+        },
     }
 
 

@@ -1,55 +1,24 @@
-"""The smoke command as a process, a real HTTP server whose replies a test chooses, and a systemctl of its own."""
+"""The smoke command, a real HTTP server whose replies a test chooses, and a systemctl of its own."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nodestack_smoke.run import main
+
+from tests.playbooks.smoke.standin import COMMIT, KEY, METRICS, MODEL, VERSION, Api
 
 PROGRAMS = Path(__file__).parents[3] / "playbooks" / "roles" / "smoke" / "files"
-KEY = "sk-only-the-clients-know"
-MODEL = "tiny"
-
-Reply = tuple[int, Any]
-
-
-def chat(**message: Any) -> Reply:
-    return 200, {"choices": [{"message": {"role": "assistant", "content": None, **message}, "finish_reason": "stop"}]}
-
-
-def call(arguments: str, name: str = "get_weather") -> Reply:
-    return chat(tool_calls=[{"id": "1", "type": "function", "function": {"name": name, "arguments": arguments}}])
-
-
-class Api:
-    """An OpenAI-compatible server; `replies` may be changed, `asked` has the bodies it got."""
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
-        self.locked = True
-        self.delay_s = 0.0
-        self.models = [MODEL]
-        self.chat: Callable[[dict[str, Any]], Reply] = lambda body: chat(reasoning="Greet.", content="Hello there.")
-        self.tool: Callable[[dict[str, Any]], Reply] = lambda body: call('{"city": "Paris", "unit": "celsius"}')
-        self.completion: Callable[[dict[str, Any]], Reply] = lambda body: (200, {"choices": [{"text": " Paris."}]})
-
-    def reply(self, path: str, key: str, body: dict[str, Any] | None) -> Reply:
-        if self.locked and key != f"Bearer {KEY}":
-            return 401, {"error": "Unauthorized"}
-        if body is None:
-            return 200, {"data": [{"id": name} for name in self.models]}
-        self.asked.append(body)
-        time.sleep(self.delay_s)
-        if path == "/v1/completions":
-            return self.completion(body)
-        return self.tool(body) if "tools" in body else self.chat(body)
 
 
 class Smoke:
@@ -62,44 +31,62 @@ class Smoke:
         self.bin.mkdir()
         self.key_file = directory / "api_key"
         self.key_file.write_text(KEY + "\n")
+        self.metrics = directory / "engine-metrics.json"
+        self.metrics.write_text(json.dumps({"metrics": METRICS}))
         self.progress = directory / "progress.json"
         self.started("1st")
 
-    def started(self, invocation: str) -> None:
+    def started(self, invocation: str, active: str = "active", since_s: float = 60) -> None:
+        entered = int((time.clock_gettime(time.CLOCK_MONOTONIC) - since_s) * 1e6)
+        properties = f"ActiveState={active}\\nInvocationID={invocation}\\nActiveEnterTimestampMonotonic={entered}\\n"
         systemctl = self.bin / "systemctl"
-        systemctl.write_text(f"#!/bin/sh\necho {invocation}\n")
+        systemctl.write_text(f"#!/bin/sh\nprintf '{properties}'\n")
         systemctl.chmod(0o755)
 
     def run(
         self, kind: str = "chat_reasoning_tools", *more: str, timeout_s: float = 10
     ) -> "subprocess.CompletedProcess[str]":
-        command = [
-            sys.executable,
-            "-m",
-            "nodestack_smoke.run",
-            f"--url={self.url}",
-            f"--model={MODEL}",
-            f"--kind={kind}",
-        ]
-        command += [f"--timeout-s={timeout_s}", f"--key-file={self.key_file}", f"--state-directory={self.state}"]
-        environment = {"PATH": f"{self.bin}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
-        return subprocess.run(
-            [*command, f"--progress={self.progress}", *more],
-            cwd=PROGRAMS, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        command = [f"--url={self.url}", f"--model={MODEL}", f"--kind={kind}"]
+        command += [f"--commit={COMMIT}", f"--engine-version={VERSION}", f"--timeout-s={timeout_s}"]
+        command += [f"--key-file={self.key_file}", f"--metrics={self.metrics}", f"--state-directory={self.state}"]
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            status = main([*command, f"--progress={self.progress}", *more])
+        return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
-    def result(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.state / "results" / "smoke.json").read_text())
+    def run_as_installed(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run it as a process of its own."""
+        return subprocess.run(
+            [sys.executable, "-m", "nodestack_smoke.run", *arguments],
+            cwd=PROGRAMS,
+            env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def result(self, name: str = "smoke") -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.state / "results" / f"{name}.json").read_text())
         return content
 
+    def failed(self, name: str = "smoke") -> list[str]:
+        """Names of the checks that did not pass."""
+        return [check["check"] for check in self.result(name)["checks"] if not check["pass"]]
+
 
 @pytest.fixture
-def api() -> Api:
-    return Api()
+def api(tmp_path: Path) -> Api:
+    commit = tmp_path / "weights" / "org--tiny" / COMMIT
+    commit.mkdir(parents=True)
+    current = tmp_path / "weights" / "current"
+    current.symlink_to(commit.relative_to(current.parent))
+    long_before_the_start = time.time() - 3600
+    os.utime(current, (long_before_the_start, long_before_the_start), follow_symlinks=False)
+    return Api(weights=current)
 
 
 @pytest.fixture
-def smoke(api: Api, tmp_path: Path) -> Iterator[Smoke]:
+def smoke(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Smoke]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer(None)
@@ -109,8 +96,13 @@ def smoke(api: Api, tmp_path: Path) -> Iterator[Smoke]:
 
         def _answer(self, body: dict[str, Any] | None) -> None:
             status, content = api.reply(self.path, self.headers.get("Authorization", ""), body)
-            data = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
+            if isinstance(content, list):
+                self.end_headers()
+                for line in content:
+                    self.wfile.write(f"{line}\n\n".encode())
+                return
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
@@ -123,8 +115,11 @@ def smoke(api: Api, tmp_path: Path) -> Iterator[Smoke]:
             """A client that has waited long enough goes away; that is no fault of the server."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        yield Smoke(tmp_path, f"http://127.0.0.1:{server.server_address[1]}")
+        smoke = Smoke(tmp_path, f"http://127.0.0.1:{server.server_address[1]}")
+        monkeypatch.setattr("nodestack_smoke.run.PROBE_PAUSE_S", 0.01)
+        monkeypatch.setenv("PATH", f"{smoke.bin}:{os.environ['PATH']}")
+        yield smoke
         server.shutdown()
         thread.join()

@@ -53,6 +53,19 @@ def test_each_difference_is_told(change: dict[str, Any], sentence: str) -> None:
     assert found(WELL | change) == [sentence]
 
 
+def probe(passed: bool) -> dict[str, Any]:
+    check = {"check": "few tokens", "expected": "a reply", "seen": "HTTP 500", "pass": passed}
+    common = {"kind": "chat", "completion": "", "seconds": 1, "at": "2026-11-27T09:00:00Z"}
+    return {"probe": {"pass": passed, "checks": [check], **common}}
+
+
+def test_a_failed_smoke_test_of_the_nodes_timer_is_told_once_the_service_runs() -> None:
+    told = "the node's own smoke test failed at 2026-11-27T09:00:00Z, few tokens: expected a reply, seen HTTP 500"
+    assert found(WELL | {"results": probe(False)}) == [told]
+    assert found(WELL | {"results": probe(True)}) == []
+    assert found(WELL | {"results": probe(False), "service": "failed"}) == ["the service is failed"]
+
+
 def test_a_node_that_has_nothing_to_say_is_not_configured() -> None:
     assert found(None) == ["the node was not configured yet, or by another version of nodestack"]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BeforeValidator, Field, SecretStr
 
 from nodestack.clouds.accounts import log_directory
+from nodestack.clouds.base import Cloud
 from nodestack.errors import CloudError, NodestackError, ReachError
 from nodestack.lifecycle import nodes
 from nodestack.plugin.diff import Difference, changed_paths
@@ -13,7 +14,14 @@ from nodestack.plugin.properties import Properties
 from nodestack.plugin.resources.base import Args, Call, Made, Resource, Typed
 from nodestack.plugin.resources.drift import drift
 from nodestack.provisioning.document import MACHINE_FIELDS, NodeDocument
-from nodestack.provisioning.report import DriverResult, EngineResult, FabricResult, SmokeResult, WeightsResult
+from nodestack.provisioning.report import (
+    BenchResult,
+    DriverResult,
+    EngineResult,
+    FabricResult,
+    SmokeResult,
+    WeightsResult,
+)
 
 if TYPE_CHECKING:
     from nodestack.provisioning.playbook import Provisioned
@@ -82,6 +90,7 @@ class ConfigurationOutputs(Typed):
         driver: The driver that runs.
         engine: The engine and its options.
         drift: What is not as it was; empty when all is well.
+        bench: What was measured last on this machine; None where nothing was.
         document_sha256: Digest of the document that was applied; "" when the last run did not end well.
         phases: Seconds each role took when it last ran.
     """
@@ -94,6 +103,7 @@ class ConfigurationOutputs(Typed):
     weights: WeightsResult | None = None
     driver: DriverResult | None = None
     engine: EngineResult | None = None
+    bench: BenchResult | None = None
     drift: tuple[str, ...] = ()
     document_sha256: str = ""
     phases: dict[str, float] = Field(default_factory=dict)
@@ -120,7 +130,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
 
     def create(self, args: ConfigurationArgs, call: Call) -> Made[ConfigurationOutputs]:
         """Apply the document to the machine."""
-        _require_machine(args, call)
+        require_machine(args, call.open_account(args.account))
         return self._apply(args, ConfigurationOutputs(), call)
 
     def read(
@@ -133,7 +143,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
             node = nodes.observe(call.open_account(args.account), args.node_id)
             if node is None or node.identity != args.identity:
                 return None
-            status = reach.read_status(_connection(args), _READ_TIMEOUT_S)
+            status = reach.read_status(connection(args), _READ_TIMEOUT_S)
             found = drift(
                 status,
                 identity=args.identity,
@@ -141,15 +151,17 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
                 manifest_sha256=outputs.manifest_sha256,
             )
         except (CloudError, ReachError) as error:
-            found = [str(error)]
-        return outputs.model_copy(update={"drift": tuple(found)})
+            return outputs.model_copy(update={"drift": (str(error),)})
+        # A measurement is the operator's doing, and no difference: what the node says of it is taken over as it is.
+        measured = status.results.bench if status else outputs.bench
+        return outputs.model_copy(update={"drift": tuple(found), "bench": measured})
 
     def update(
         self, resource_id: str, args: ConfigurationArgs, outputs: ConfigurationOutputs, call: Call
     ) -> Made[ConfigurationOutputs]:
         """Apply the document again: whatever is as it should be stays untouched."""
         try:
-            _require_machine(args, call)
+            require_machine(args, call.open_account(args.account))
         except NodestackError as error:
             return _failed(args, outputs, error)
         return self._apply(args, outputs, call)
@@ -164,14 +176,14 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
     def _apply(self, args: ConfigurationArgs, before: ConfigurationOutputs, call: Call) -> Made[ConfigurationOutputs]:
         from nodestack.provisioning import playbook, reach  # noqa: PLC0415
 
-        connection = _connection(args)
+        reached = connection(args)
 
         def work() -> playbook.Provisioned:
             reach.wait_for_node(
-                connection, timeout_s=_REACHABLE_TIMEOUT_S, progress=call.progress, cancelled=call.cancelled
+                reached, timeout_s=_REACHABLE_TIMEOUT_S, progress=call.progress, cancelled=call.cancelled
             )
             return playbook.apply(
-                connection,
+                reached,
                 whole_document(args, before),
                 playbook.Secrets(api_key=args.api_key, hub_token=args.hub_token),
                 log_directory=log_directory(args.account),
@@ -198,6 +210,7 @@ def _outputs(done: "Provisioned") -> ConfigurationOutputs:
         weights=results.weights,
         driver=results.driver,
         engine=results.engine,
+        bench=results.bench,
         document_sha256=done.status.applied.document_sha256 if done.status.applied else "",
         phases=done.phases,
     )
@@ -231,7 +244,8 @@ def whole_document(args: ConfigurationArgs, before: ConfigurationOutputs) -> Nod
     )
 
 
-def _connection(args: ConfigurationArgs) -> "Connection":
+def connection(args: ConfigurationArgs) -> "Connection":
+    """Return how the machine is reached."""
     from nodestack.provisioning.reach import Connection  # noqa: PLC0415
 
     return Connection(
@@ -243,8 +257,9 @@ def _connection(args: ConfigurationArgs) -> "Connection":
     )
 
 
-def _require_machine(args: ConfigurationArgs, call: Call) -> None:
-    node = nodes.observe(call.open_account(args.account), args.node_id)
+def require_machine(args: ConfigurationArgs, cloud: Cloud) -> None:
+    """Raise CloudError where the machine is gone, or another one than was configured."""
+    node = nodes.observe(cloud, args.node_id)
     if node is None:
         raise CloudError(f"node {args.node_id} is gone: run again, it is made anew and then configured")
     if node.identity != args.identity:
@@ -260,7 +275,7 @@ def _stop_service(args: ConfigurationArgs, call: Call) -> None:
     node = nodes.observe(call.open_account(args.account), args.node_id)
     if node is None or node.identity != args.identity:
         return
-    with reach.session(_connection(args)) as opened:
+    with reach.session(connection(args)) as opened:
         status = reach.status_of(opened, _READ_TIMEOUT_S)
         engine = status.results.engine if status else None
         # Another machine may answer at this address with the same host key: only the configured one is stopped.

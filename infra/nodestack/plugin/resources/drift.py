@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nodestack.provisioning.report import CurrentWeights, NodeStatusReport, Results
+from nodestack.provisioning.report import CurrentWeights, NodeStatusReport, Results, SmokeResult
 
 _NAMED_FILES = 3
 
@@ -23,6 +23,8 @@ def drift(status: NodeStatusReport | None, *, identity: str, document_sha256: st
         *([] if status.service == "active" else [f"the service is {status.service}"]),
         *_weights(status.weights, manifest_sha256),
         *_results(status.results),
+        # Of a service that does not run there is nothing to add.
+        *(_probe(status.results.probe) if status.service == "active" else []),
     ]
 
 
@@ -62,3 +64,11 @@ def _results(results: Results) -> Iterator[str]:
     for name, result in gates.items():
         if result is not None and not result.passed:
             yield f"the {name} check did not pass when it last ran"
+
+
+def _probe(probe: SmokeResult | None) -> Iterator[str]:
+    if probe is not None and not probe.passed:
+        bad = next((check for check in probe.checks if not check.passed), None)
+        yield f"the node's own smoke test failed at {probe.at}" + (
+            f", {bad.check}: expected {bad.expected}, seen {bad.seen}" if bad else ""
+        )
