@@ -55,4 +55,5 @@ class Configuration(Resource):
     fabric: pulumi.Output[Any]
     smoke: pulumi.Output[Any]
     weights: pulumi.Output[Any]
+    caCertificate: pulumi.Output[str]
     phases: pulumi.Output[Any]
