@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Bench:
     def ssh_options(self) -> str:
         return f"-o 'UserKnownHostsFile=\"{self.directory}/known_hosts\"'"
 
-    def on(self, command: str) -> str:
+    def on(self, command: str, timeout_s: float = 120) -> str:
         """Return what a command on the node prints, whatever it ends with."""
         options = [
             *("-i", f"{self.directory}/key", "-o", f'UserKnownHostsFile="{self.directory}/known_hosts"'),
@@ -71,12 +72,12 @@ class Bench:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=timeout_s,
         )
         return ended.stdout.strip()
 
-    def play(self, *roles: str, **changes: object) -> Play:
-        """Play roles with the document, changed as said."""
+    def play(self, *roles: str, check: bool = False, **changes: object) -> Play:
+        """Play roles with the document, changed as said; with `check`, only say what would change."""
         playbook, variables = self.directory / "play.json", self.directory / "variables.json"
         facts = {"gather_subset": ["!all", "!min", "distribution"]}
         playbook.write_text(
@@ -91,7 +92,7 @@ class Bench:
         variables.write_text(json.dumps({**DOCUMENT, **reach, **changes}))
         program = Path(sys.executable).with_name("ansible-playbook")
         ended = subprocess.run(
-            [program, "-i", f"{self.node.address},", "-e", f"@{variables}", playbook],
+            [program, *(["--check"] if check else []), "-i", f"{self.node.address},", "-e", f"@{variables}", playbook],
             capture_output=True,
             text=True,
             check=False,
@@ -134,7 +135,13 @@ def _key(path: Path) -> tuple[str, str]:
 @pytest.fixture(scope="package")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """Return a node with eight H100 and no driver."""
-    directory = tmp_path_factory.mktemp("bench")
+    with booted(tmp_path_factory.mktemp("bench")) as bench:
+        yield bench
+
+
+@contextmanager
+def booted(directory: Path) -> Iterator[Bench]:
+    """Boot a node with eight H100 and no driver, whose keys and disks are in a directory; gone at the end."""
     _, client = _key(directory / "key")
     host_private, host = _key(directory / "host")
     cloud = LocalCloud(LocalAccount(directory=str(directory / "account")))
