@@ -8,12 +8,13 @@ BOOTSTRAP := $(firstword $(wildcard /usr/bin/python3) python3) tools/setup.py
 NODES := $(if $(filter local %-sim,$(STACK)),local)
 YES_FLAG := $(if $(YES),--yes)
 # Python programs of the roles whose names, as commands of the node, have no ending.
-SCRIPTS := $(addprefix playbooks/roles/,base/files/status bench/files/bench fabric/files/fabric-gate smoke/files/smoke \
+SCRIPTS := $(addprefix playbooks/roles/,base/files/status bench/files/bench fabric/files/fabric-gate \
+	$(addprefix gateway/files/gateway-,certificate firewall serve) smoke/files/smoke \
 	storage/files/find-volume weights/files/verify-weights)
 LOCK := "$$PWD/.nodestack/uv" pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help up verify bench down purge outputs key init env setup test check qualify qualify-spine qualify-planning qualify-clouds lock
+.PHONY: help up verify bench down purge outputs key ca init env setup test check qualify qualify-spine qualify-planning qualify-clouds lock
 
 help: ## Show this
 	@echo "nodestack: declare a GPU node stack, get a verified, private LLM endpoint."
@@ -34,6 +35,10 @@ outputs: ## Print what the stack offers and what was verified, as JSON
 key: ## Print the endpoint's API key
 	@$(BOOTSTRAP) venv engine
 	@$(PY) -m nodestack.cli key -s "$(STACK)"
+
+ca: ## Print the certificate that clients verify the endpoint with, as PEM
+	@$(BOOTSTRAP) venv engine
+	@$(PY) -m nodestack.cli ca -s "$(STACK)"
 
 verify: ## Run the gates again on the stack's node: fabric and smoke test
 	@$(BOOTSTRAP) venv engine

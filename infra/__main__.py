@@ -40,6 +40,8 @@ def main() -> None:
         pulumi.log.info(brief(plan))
     if not require_pin(account, settings.model.hub, plan.repository, plan.pin, settings.hub_token):
         pulumi.log.warn(f"{settings.model.hub} could not be asked for {plan.repository} from here; the node will ask")
+    if settings.node.purpose == "production" and settings.gateway.is_open:
+        pulumi.log.warn("the whole internet may connect to the gateway: set nodestack:gateway.allowed_cidrs")
     ssh_private_key = pulumi.Output.secret(settings.ssh_private_key.get_secret_value())
 
     volume = WeightsVolume(
@@ -66,7 +68,7 @@ def main() -> None:
             volume=volume,
             node=node,
             ssh_private_key=ssh_private_key,
-            api_key=pulumi.Output.secret(settings.api_key.get_secret_value()),
+            api_keys=pulumi.Output.secret(settings.keys),
             hub_token=pulumi.Output.secret(token.get_secret_value()) if token else None,
             document=node_document(settings, plan, catalog),
             manifest_sha256=settings.model.manifests.get(plan.pin, ""),

@@ -39,7 +39,10 @@ def test_every_setting_of_every_section_is_explained_with_words_and_an_example()
 def test_examples_are_settings_that_the_parser_takes(cloud: str) -> None:
     values: dict[str, Any] = {}
     for setting in reference():
-        if setting.key in SECRETS:
+        if setting.key == "api_keys":
+            assert setting.example == "pulumi config set --secret --path nodestack:api_keys.NAME"
+            values["api_keys"] = {"alice": "fedcba9876543210"}
+        elif setting.key in SECRETS:
             assert setting.example == f"pulumi config set --secret nodestack:{setting.key}"
             values[setting.key] = "0123456789abcdef"
         elif setting.applies in {"", f"cloud.kind is {cloud}"}:

@@ -50,6 +50,6 @@ def configuration(directory: Path, machine: dict[str, Any], **document: object) 
         "account": account(directory),
         **{name: machine[name] for name in taken},
         "sshPrivateKey": SecretStr(PRIVATE_KEY),
-        "apiKey": SecretStr(API_KEY),
+        "apiKeys": {"default": SecretStr(API_KEY)},
         "document": DOCUMENT | document,
     }

@@ -16,7 +16,11 @@ from nodestack.provisioning.reach import Connection
 from tests.provisioning.documents import node_document
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
-SECRETS = Secrets(api_key=SecretStr("sk-of-these-tests"), hub_token=SecretStr("hf_of_these_tests"))
+SECRETS = Secrets(
+    api_keys={"default": SecretStr("sk-of-these-tests")},
+    issuer=SecretStr("an issuer"),
+    hub_token=SecretStr("hf_of_these_tests"),
+)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ def node_document(**changes: object) -> NodeDocument:
         "storage_volume_handle": "",
         "weights_expected_manifest_sha256": "",
         "weights_token_file": "",
-        "vllm_api_key_file": "",
+        "gateway_address": "127.77.0.1",
+        "gateway_keys_file": "",
+        "gateway_issuer_file": "",
     }
     return NodeDocument(**(plan_document(settings, make_plan(settings.request, catalog), catalog) | machine | changes))

@@ -67,6 +67,8 @@ def another(value: Any) -> Any:
     """Return another value of the same type."""
     if isinstance(value, str):
         return {"cpu": "cuda", "chat_reasoning_tools": "chat"}.get(value, f"{value}-another")
+    if isinstance(value, list):
+        return [*value, "another"]
     return (
         {**value, "another": "one"} if isinstance(value, dict) else not value if isinstance(value, bool) else value + 1
     )

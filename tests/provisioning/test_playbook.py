@@ -28,7 +28,7 @@ connection = Connection.model_validate_json(sys.stdin.readline())
 playbook.apply(
     connection.model_copy(update={"private_key": __import__("pydantic").SecretStr(sys.stdin.read())}),
     node_document(smoke_timeout_s=120),
-    Secrets(api_key="sk-of-these-tests"),
+    Secrets(api_keys={"default": "sk-of-these-tests"}, issuer="an issuer"),
     log_directory=Path(sys.argv[1]),
     progress=lambda line: print(line, flush=True),
     cancelled=threading.Event(),
@@ -95,7 +95,7 @@ def test_no_secret_is_in_a_log_an_argument_or_a_file_but_its_own(live_node: Live
     def look(line: str) -> None:
         for directory in runs_here(live_node):
             for path in directory.rglob("*"):
-                if path.is_file() and path.name not in ("api_key", "hub_token", "ssh_key"):
+                if path.is_file() and path.name not in ("api_keys", "hub_token", "issuer", "ssh_key"):
                     seen.append(path.read_bytes().decode(errors="replace"))
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -108,7 +108,7 @@ def test_no_secret_is_in_a_log_an_argument_or_a_file_but_its_own(live_node: Live
     seen += [path.read_text() for path in live_node.logs.iterdir()]
     whole = "\n".join(seen)
     assert "runner" in whole
-    assert SECRETS.api_key.get_secret_value() not in whole
+    assert SECRETS.api_keys["default"].get_secret_value() not in whole
     pem = live_node.connection.private_key.get_secret_value().splitlines()
     assert not [line for line in pem[1:-1] if line in whole]
     assert "***" in whole

@@ -16,7 +16,11 @@ from nodestack.provisioning.reach import Connection
 from nodestack.provisioning.workspace import Secrets
 from tests.provisioning.documents import node_document
 
-SECRETS = Secrets(api_key=SecretStr("sk-secret-of-tests"), hub_token=SecretStr("hf_secret_of_tests"))
+SECRETS = Secrets(
+    api_keys={"alice": SecretStr("sk-secret-of-tests")},
+    issuer=SecretStr("issuer of tests"),
+    hub_token=SecretStr("hf_secret_of_tests"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +67,8 @@ def test_secrets_are_files_of_their_owner_and_in_no_variable(connection: Connect
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
         variables = json.loads((directory / "env" / "extravars").read_text())
         for variable, secret in (
-            ("vllm_api_key_file", "sk-secret-of-tests"),
+            ("gateway_keys_file", '{"alice": "sk-secret-of-tests"}'),
+            ("gateway_issuer_file", "issuer of tests"),
             ("weights_token_file", "hf_secret_of_tests"),
         ):
             path = Path(variables[variable])
@@ -84,7 +89,7 @@ def test_without_a_hub_token_its_file_is_named_by_nothing(connection: Connection
             directory,
             connection=connection,
             document=node_document(),
-            secrets=Secrets(api_key=SecretStr("sk-x")),
+            secrets=SECRETS.model_copy(update={"hub_token": None}),
             run="r",
             applied=None,
         )

@@ -1,6 +1,7 @@
 """Ask the stack's endpoint for a completion, as any client would."""
 
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -31,11 +32,12 @@ class Completion(BaseModel):
     seconds: float
 
 
-def ask(endpoint_url: str, model: str, api_key: str) -> Completion:
+def ask(endpoint_url: str, ca_certificate: str, model: str, api_key: str) -> Completion:
     """Return a short chat completion.
 
     Args:
         endpoint_url: Base URL that ends in /v1.
+        ca_certificate: PEM of the one authority that may vouch for the endpoint; "" for those this machine trusts.
         model: Served model name.
         api_key: Sent as bearer token, never shown.
 
@@ -43,16 +45,19 @@ def ask(endpoint_url: str, model: str, api_key: str) -> Completion:
         ReachError: The endpoint does not answer, or not with a completion.
     """
     body = {"model": model, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": MAX_TOKENS}
-    request = urllib.request.Request(  # noqa: S310 - the scheme is the stack output's http
+    request = urllib.request.Request(  # noqa: S310 - the scheme is the stack output's https
         f"{endpoint_url}/chat/completions",
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json", "Authorization": f"Bearer {api_key}"},
     )
+    trust = ssl.create_default_context(cadata=ca_certificate or None)
     started = time.monotonic()
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=trust) as reply:  # noqa: S310
             answer: dict[str, Any] = json.load(reply)
     except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise ReachError(
             f"{endpoint_url} did not complete a chat: {error}; run `make up` to have it checked"
         ) from error

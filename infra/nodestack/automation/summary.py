@@ -18,7 +18,7 @@ def show(outputs: Mapping[str, Any], api_key: str, seconds: Mapping[str, float])
         ReachError: The endpoint does not answer as it should.
     """
     name = outputs["served_model_name"]
-    reply = completion.ask(outputs["endpoint_url"], name, api_key)
+    reply = completion.ask(outputs["endpoint_url"], outputs["ca_certificate"], name, api_key)
     print(f"\n{name} at {outputs['endpoint_url']} says:")
     for line in _wrapped(reply.text):
         print(f"  {line}")

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+LOCAL_SERVICE_PORT = 8443
+"""The one port, beside that of SSH, at which nodes of this machine are reached: others may have 443 here already."""
+
 
 class Frozen(BaseModel):
     """Base of all boundary types: immutable, and unknown keys are errors."""

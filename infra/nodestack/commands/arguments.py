@@ -13,6 +13,7 @@ STACK_COMMANDS = {
     "purge": "Tear a stack down and delete its weights volume too.",
     "outputs": "Print what a stack offers and what was verified, as JSON.",
     "key": "Print the API key of a stack's endpoint.",
+    "ca": "Print the certificate that clients verify a stack's endpoint with, as PEM.",
     "init": "Create a stack's state and generate the secrets it lacks.",
 }
 PLAN_EXAMPLES = f"""\

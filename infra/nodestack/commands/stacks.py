@@ -1,4 +1,4 @@
-"""Bring a stack up, tear it down, and ask it things: `nodestack up | down | purge | outputs | key | init | prepare`."""
+"""Bring a stack up, tear it down, ask it: `nodestack up | down | purge | outputs | key | ca | init | prepare`."""
 
 import argparse
 import compileall
@@ -87,6 +87,16 @@ def outputs(options: argparse.Namespace) -> int:
 def key(options: argparse.Namespace) -> int:
     """Print the API key of a stack's endpoint."""
     print(stack.api_key(_checkout(), options.stack))
+    return 0
+
+
+def ca(options: argparse.Namespace) -> int:
+    """Print the certificate that clients verify a stack's endpoint with, as PEM."""
+    found = stack.outputs(_checkout(), options.stack).get("ca_certificate")
+    if not found:
+        print(f"stack {options.stack} has no authority of its own: bring it up first, or it has ACME", file=sys.stderr)
+        return 1
+    print(found, end="")
     return 0
 
 

@@ -7,11 +7,9 @@ import pulumi
 from nodestack.components.gpu_node import GpuNode
 from nodestack.components.serving import Serving
 from nodestack.components.weights_volume import WeightsVolume
-from nodestack.planning.plan import PORT
 from nodestack.planning.result import Plan
 from nodestack.settings import Settings
-
-LOOPBACK = "127.0.0.1"
+from nodestack.settings.stack import HTTPS_PORT
 
 
 def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode, serving: Serving) -> None:
@@ -26,10 +24,10 @@ def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode,
     """
     proved = serving.configuration
     machine = node.node
-    tunnelled = settings.serving.listen_address == LOOPBACK
-    endpoint = f"http://{LOOPBACK}:{PORT}/v1" if tunnelled else machine.address.apply(lambda a: f"http://{a}:{PORT}/v1")
+    endpoint = machine.address.apply(lambda address: endpoint_url(settings, address))
     outputs = {
         "endpoint_url": endpoint,
+        "ca_certificate": proved.caCertificate,
         "served_model_name": plan.served_model_name,
         "model_repository": plan.repository,
         "model_commit": proved.modelCommit,
@@ -44,12 +42,22 @@ def export(settings: Settings, plan: Plan, volume: WeightsVolume, node: GpuNode,
         "capacity": capacity(settings, plan),
         "cost": plan.cost.model_dump(mode="json"),
         "phases": proved.phases,
-        "next_steps": pulumi.Output.all(machine.address, machine.sshPort, machine.sshUser, endpoint).apply(
-            lambda seen: _next_steps(*seen, stack=pulumi.get_stack(), tunnelled=tunnelled)
+        "next_steps": endpoint.apply(
+            lambda url: _next_steps(url, stack=pulumi.get_stack(), acme=settings.gateway.acme_email is not None)
         ),
     }
     for name, value in outputs.items():
         pulumi.export(name, value)
+
+
+def endpoint_url(settings: Settings, address: str) -> str:
+    """Return where clients ask; by name where an ACME authority certified the name, since it certifies no address."""
+    gateway = settings.gateway
+    host = gateway.hostname if gateway.acme_email and gateway.hostname else address
+    if ":" in host:
+        host = f"[{host}]"
+    port = settings.gateway_port
+    return f"https://{host}/v1" if port == HTTPS_PORT else f"https://{host}:{port}/v1"
 
 
 def machine_summary(settings: Settings, node: GpuNode) -> dict[str, Any]:
@@ -84,17 +92,12 @@ def _unmeasured(stack: str) -> dict[str, str]:
     return {"kind": "none", "how": f"nodestack bench --stack {stack} measures it, the next up shows it here"}
 
 
-def _next_steps(  # noqa: PLR0913 - each by name
-    address: str, port: int, user: str, endpoint: str, *, stack: str, tunnelled: bool
-) -> list[str]:
+def _next_steps(endpoint: str, *, stack: str, acme: bool) -> list[str]:
     # The stack that `make` takes where none is named.
     named = "" if stack == "local" else f" STACK={stack}"
-    tunnel = [
-        f"ssh -N -L {PORT}:{LOOPBACK}:{PORT} -p {port} {user}@{address}   # the endpoint listens on the node only"
-    ]
+    trusted = "" if acme else f" --cacert <(make -s ca{named})"
     return [
-        *(tunnel if tunnelled else []),
-        f'curl -s {endpoint}/models -H "Authorization: Bearer $(make -s key{named})"',
+        f'curl -s{trusted} {endpoint}/models -H "Authorization: Bearer $(make -s key{named})"',
         f"make outputs{named}   # everything this stack verified, as JSON",
         f"make down{named}      # remove the node, keep the weights",
     ]

@@ -56,4 +56,5 @@ class Configuration(Resource):
     smoke: pulumi.Output[Any]
     bench: pulumi.Output[Any]
     weights: pulumi.Output[Any]
+    caCertificate: pulumi.Output[str]
     phases: pulumi.Output[Any]

@@ -20,7 +20,7 @@ class ServingArgs:
         volume: The weights volume, which the machine has.
         node: The machine; the configuration is bound to its identity, not to its address.
         ssh_private_key: Secret; the key that may log in.
-        api_key: Secret; what clients send.
+        api_keys: Secret; what clients send, by name.
         hub_token: Secret, or None.
         document: The node document's fields that do not depend on the machine.
         manifest_sha256: Digest that the stack's settings have for the commit; "" for none.
@@ -30,7 +30,7 @@ class ServingArgs:
     volume: WeightsVolume
     node: GpuNode
     ssh_private_key: pulumi.Input[str]
-    api_key: pulumi.Input[str]
+    api_keys: pulumi.Input[dict[str, str]]
     hub_token: pulumi.Input[str] | None
     document: dict[str, Any]
     manifest_sha256: str = ""
@@ -59,15 +59,14 @@ class Serving(pulumi.ComponentResource):
             "volumeDevice": node.volumeDevice,
             "volumeHandle": args.volume.handle,
             "sshPrivateKey": args.ssh_private_key,
-            "apiKey": args.api_key,
+            "apiKeys": args.api_keys,
             "document": args.document,
             "expectedManifestSha256": args.manifest_sha256,
         }
         if args.hub_token is not None:
             props["hubToken"] = args.hub_token
+        secrets = ["sshPrivateKey", "apiKeys", "hubToken"]
         self.configuration = Configuration(
-            name,
-            props,
-            pulumi.ResourceOptions(parent=self, additional_secret_outputs=["sshPrivateKey", "apiKey", "hubToken"]),
+            name, props, pulumi.ResourceOptions(parent=self, additional_secret_outputs=secrets)
         )
         self.register_outputs({"manifest_sha256": self.configuration.manifestSha256})

@@ -4,13 +4,15 @@ from typing import Any
 
 from nodestack.catalog import Catalog
 from nodestack.planning.options import config_file
-from nodestack.planning.plan import PORT
+from nodestack.planning.plan import ENGINE_HOST, PORT
 from nodestack.planning.result import Plan
 from nodestack.settings import Settings
 
 MOUNT_POINT = "/srv/nodestack"
 NVLINK_5_FROM = 10.0
 """Compute capability from which on NVSwitches are managed over network cards and do not show on the PCI bus."""
+GATEWAY_CA = "/etc/nodestack/gateway/ca.pem"
+GATEWAY_KEY_FILE = "/etc/nodestack/credentials/gateway_key"
 SMOKE_TIMEOUT_S = {"cuda": 300, "cpu": 180}
 
 
@@ -62,10 +64,25 @@ def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str,
         "vllm_options": config_file(plan.options),
         "vllm_environment": settings.engine.environment,
         "vllm_served_model_name": plan.served_model_name,
-        "vllm_host": settings.serving.listen_address,
+        "vllm_host": ENGINE_HOST,
         "vllm_port": PORT,
         "vllm_start_timeout_s": settings.engine.start_timeout_s,
         "vllm_shutdown_timeout_s": settings.serving.shutdown_timeout_s,
+        "gateway_port": settings.gateway_port,
+        "gateway_names": list(settings.gateway.names),
+        "gateway_hostname": settings.gateway.hostname or "",
+        "gateway_acme_email": settings.gateway.acme_email or "",
+        "gateway_acme_directory": settings.gateway.acme_directory,
+        "gateway_allowed_cidrs": list(settings.gateway.allowed_cidrs),
+        "gateway_ssh_allowed_cidrs": list(settings.gateway.ssh_allowed_cidrs),
+        "gateway_firewall": settings.gateway.firewall,
+        "gateway_requests_per_minute": settings.gateway.requests_per_minute,
+        "gateway_concurrent_requests": settings.gateway.concurrent_requests,
+        "gateway_max_body_mib": settings.gateway.max_body_mib,
+        "gateway_request_timeout_s": settings.gateway.request_timeout_s,
+        "gateway_url": f"https://{ENGINE_HOST}:{settings.gateway_port}",
+        "gateway_ca": GATEWAY_CA,
+        "gateway_key_file": GATEWAY_KEY_FILE,
         "smoke_kind": plan.smoke_kind,
         "smoke_timeout_s": SMOKE_TIMEOUT_S[settings.engine.build],
         "smoke_interval_minutes": settings.serving.smoke_interval_minutes,

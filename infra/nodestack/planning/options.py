@@ -11,12 +11,12 @@ from nodestack.catalog.engines import Device
 from nodestack.catalog.models import Model
 
 OWNED: Mapping[str, str] = {
-    "api-key": "the stack's secret api_key",
+    "api-key": "the stack's secrets api_key and api_keys, which the gateway asks for",
     "model": "model.name and model.format",
     "served-model-name": "the catalogue",
-    "host": "serving.listen_address",
+    "host": "the gateway, which alone reaches the engine",
     "port": "its own choice",
-    "uds": "serving.listen_address",
+    "uds": "the gateway, which alone reaches the engine",
     "headless": "the node's shape",
     "tensor-parallel-size": "serving.tensor_parallel_size",
     "pipeline-parallel-size": "serving.pipeline_parallel_size",

@@ -10,6 +10,9 @@ from nodestack.planning.refusals import refusals, warnings
 from nodestack.planning.result import HeldAtLength, KvCache, NaiveEstimate, ParallelSizes, Plan, RankBudget
 from nodestack.settings.sections import Request
 
+ENGINE_HOST = "127.0.0.1"
+"""Only the node itself reaches the engine; clients go through the gateway."""
+
 PORT = 8000
 WEIGHTS_DIRECTORY = "/srv/nodestack/weights/current"
 
@@ -57,7 +60,7 @@ def make_plan(request: Request, catalog: Catalog, kv_bytes_per_gpu: int | None =
             WEIGHTS_DIRECTORY,
             {
                 "served-model-name": draft.model.served_model_name,
-                "host": request.serving.listen_address,
+                "host": ENGINE_HOST,
                 "port": PORT,
                 "shutdown-timeout": request.serving.shutdown_timeout_s,
                 **options,

@@ -13,7 +13,9 @@ MACHINE_FIELDS = frozenset(
         "storage_volume_handle",
         "weights_expected_manifest_sha256",
         "weights_token_file",
-        "vllm_api_key_file",
+        "gateway_address",
+        "gateway_keys_file",
+        "gateway_issuer_file",
     }
 )
 """What the plugin adds for one machine and one run; the same document on another machine differs in these alone."""
@@ -89,11 +91,29 @@ class NodeDocument(BaseModel):
     vllm_options: dict[str, Any] = Field(description="Engine options by name without dashes in front, for --config.")
     vllm_environment: dict[str, str] = Field(description="Environment of the unit, no secrets.")
     vllm_served_model_name: str = Field(description="Name clients ask for.")
-    vllm_host: str = Field(description="Address the server listens on.")
+    vllm_host: str = Field(description="Address the server listens on: only the node reaches it.")
     vllm_port: int = Field(description="TCP port the server listens on.")
-    vllm_api_key_file: str = Field(description="Controller's file with the API key.")
     vllm_start_timeout_s: int = Field(description="Seconds from start until /health must answer.")
     vllm_shutdown_timeout_s: int = Field(description="Seconds in-flight requests get to finish on stop.")
+
+    gateway_address: str = Field(description="Address that clients know the node by; its certificate names it.")
+    gateway_port: int = Field(description="TCP port that clients connect to.")
+    gateway_names: list[str] = Field(description="Further DNS names and addresses of the certificate.")
+    gateway_hostname: str = Field(description="DNS name of the node, '' for none.")
+    gateway_acme_email: str = Field(description="Where the ACME authority writes to; '' for the stack's own authority.")
+    gateway_acme_directory: str = Field(description="Where the ACME authority is asked.")
+    gateway_allowed_cidrs: list[str] = Field(description="Networks that may connect to the gateway.")
+    gateway_ssh_allowed_cidrs: list[str] = Field(description="Networks that may connect by SSH.")
+    gateway_firewall: bool = Field(description="Whether every other port of the node is closed.")
+    gateway_requests_per_minute: int = Field(description="Requests that each key may send a minute.")
+    gateway_concurrent_requests: int = Field(description="Requests that each key may have in flight.")
+    gateway_max_body_mib: int = Field(description="Largest request in MiB.")
+    gateway_request_timeout_s: int = Field(description="Seconds between two pieces of a reply at most.")
+    gateway_url: str = Field(description="Where the node itself reaches the gateway, e.g. https://127.0.0.1:8443.")
+    gateway_ca: str = Field(description="Node's file with the certificate that gateway_url is verified with.")
+    gateway_key_file: str = Field(description="Node's file with the key of the node's own probes, root's alone.")
+    gateway_keys_file: str = Field(description="Controller's file with the clients' API keys: a JSON object by name.")
+    gateway_issuer_file: str = Field(description="Controller's file with what the node issues its certificates with.")
 
     smoke_kind: Literal["chat_reasoning_tools", "chat", "completion"] = Field(description="What a healthy reply is.")
     smoke_timeout_s: int = Field(description="Seconds one reply may take.")

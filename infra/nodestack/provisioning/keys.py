@@ -45,10 +45,18 @@ def host_key(private_pem: str, node_name: str) -> tuple[str, str]:
     >>> host_key(client, "demo-node")[1] == host_key(client, "demo-node")[1]
     True
     """
-    seed = _load(private_pem).private_bytes_raw()
     derivation = HKDF(algorithm=hashes.SHA256(), length=_SEED_BYTES, salt=_HOST_KEY_SALT, info=node_name.encode())
-    key = Ed25519PrivateKey.from_private_bytes(derivation.derive(seed))
+    key = Ed25519PrivateKey.from_private_bytes(derivation.derive(seed(private_pem)))
     return _pem(key), _public_line(key)
+
+
+def seed(private_pem: str) -> bytes:
+    """Return the 32 secret bytes of a key, from which others are derived.
+
+    Raises:
+        SettingsError: The text is no unencrypted ed25519 private key.
+    """
+    return _load(private_pem).private_bytes_raw()
 
 
 def _load(private_pem: str) -> Ed25519PrivateKey:

@@ -264,6 +264,18 @@ class CurrentWeights(_Report):
     changed: tuple[str, ...]
 
 
+class CurrentGateway(_Report):
+    """The gateway now.
+
+    Attributes:
+        service: State of its unit.
+        changed: Files, keys and certificates among them, that differ from what it runs with.
+    """
+
+    service: Service
+    changed: tuple[str, ...]
+
+
 class Results(_Report):
     """The last verdict of each gate; None where it has not run on this machine.
 
@@ -287,10 +299,12 @@ class NodeStatusReport(_Report):
     Attributes:
         identity: Identity of the machine, "" before it was first configured.
         service: State of the serving unit.
+        gateway: What stands in front of it; None where it was never brought up.
     """
 
     identity: str | None
     applied: Applied | None
     service: Service
     weights: CurrentWeights | None
+    gateway: CurrentGateway | None = None
     results: Results

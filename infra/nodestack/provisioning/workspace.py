@@ -36,13 +36,15 @@ class Secrets(BaseModel):
     """What a node needs to know and nobody else may read.
 
     Attributes:
-        api_key: Key that clients of the engine present.
+        api_keys: Keys that clients of the gateway present, by name.
+        issuer: What the node issues its server certificates with: a key and two certificates as PEM.
         hub_token: Token for the hub of the weights, or None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    api_key: SecretStr
+    api_keys: dict[str, SecretStr]
+    issuer: SecretStr
     hub_token: SecretStr | None = None
 
 
@@ -107,11 +109,14 @@ def fill(  # noqa: PLR0913 - the parts of one run, each given by name
         more: Variables of this playbook alone.
     """
     key = _secret_file(directory / "ssh_key", connection.private_key)
-    api_key = _secret_file(directory / "api_key", secrets.api_key)
+    named = {name: key.get_secret_value() for name, key in secrets.api_keys.items()}
+    api_keys = _secret_file(directory / "api_keys", SecretStr(json.dumps(named)))
+    issuer = _secret_file(directory / "issuer", secrets.issuer)
     token = _secret_file(directory / "hub_token", secrets.hub_token) if secrets.hub_token else ""
     known_hosts = directory / "known_hosts"
     known_hosts.write_text(f"{connection.known_host} {connection.host_public_key.strip()}\n")
-    own = document.model_copy(update={"vllm_api_key_file": str(api_key), "weights_token_file": str(token)})
+    files = {"gateway_keys_file": api_keys, "gateway_issuer_file": issuer, "weights_token_file": token}
+    own = document.model_copy(update={name: str(path) for name, path in files.items()})
     wanted = {"identity": document.base_identity, "document_sha256": document_sha256(document)}
     variables = (
         own.model_dump(mode="json")

@@ -1,5 +1,6 @@
 """Everything a stack may configure: frozen, documented, and refused as a whole when any of it is wrong."""
 
+from nodestack.settings.gateway import GatewaySettings
 from nodestack.settings.parsing import NAMESPACE, parse, validate
 from nodestack.settings.sections import (
     EngineSettings,
@@ -20,6 +21,7 @@ __all__ = [
     "NAMESPACE",
     "CloudSettings",
     "EngineSettings",
+    "GatewaySettings",
     "LocalCloudSettings",
     "ModelSettings",
     "NodeChoice",

@@ -16,7 +16,7 @@ from nodestack.settings.sections import Section
 from nodestack.settings.stack import Settings
 
 NAMESPACE = "nodestack"
-SECRETS = frozenset({"api_key", "ssh_private_key", "hub_token"})
+SECRETS = frozenset({"api_key", "api_keys", "ssh_private_key", "hub_token"})
 S = TypeVar("S", bound=Section)
 _FINGERPRINT = "driver_repository_key_fingerprint"
 
@@ -141,9 +141,10 @@ def _no_kind(kinds: list[str], found: str | None) -> str:
 
 
 def _kinds(kind: type[Section], section: str) -> list[str]:
-    """Return what `kind` may say in a section that is one of several."""
+    """Return what `kind` may say in a section that is one of several; nothing where it is another thing."""
     members = get_args(kind.model_fields[section].annotation)
-    return [str(member.model_fields["kind"].default) for member in members]
+    sections = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
+    return [str(section.model_fields["kind"].default) for section in sections]
 
 
 def _without_kind(kind: type[Section], path: list[str]) -> list[str]:

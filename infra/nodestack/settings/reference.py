@@ -146,7 +146,8 @@ def _type(told: dict[str, Any]) -> str:
 
 def _example(key: str, told: dict[str, Any], default: JsonValue) -> str:
     if key in SECRETS:
-        return f"pulumi config set --secret {NAMESPACE}:{key}"
+        several = told.get("type") == "object"
+        return f"pulumi config set --secret {f'--path {NAMESPACE}:{key}.NAME' if several else f'{NAMESPACE}:{key}'}"
     if key in (shown := _examples()):
         value = shown[key]
     elif "enum" in told:

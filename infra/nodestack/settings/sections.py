@@ -125,7 +125,6 @@ class ServingSettings(Section):
         tensor_parallel_size: GPUs that share each layer; left out, the most that divides the model.
         pipeline_parallel_size: Stages of layers; left out, what remains of the GPUs.
         enable_expert_parallel: Give each GPU whole experts instead of a slice of each.
-        listen_address: Address the engine binds; the default is reached through SSH only.
         shutdown_timeout_s: Seconds that requests in flight get on stop.
         smoke_interval_minutes: Minutes until the node asks the model again whether it still answers; 0 for never.
         options: Engine options beyond these, by name without dashes.
@@ -140,10 +139,19 @@ class ServingSettings(Section):
     tensor_parallel_size: Annotated[int, Field(gt=0, le=1024)] | None = None
     pipeline_parallel_size: Annotated[int, Field(gt=0, le=1024)] | None = None
     enable_expert_parallel: bool = False
-    listen_address: str = "127.0.0.1"
     shutdown_timeout_s: Annotated[int, Field(ge=0, le=3600)] = 120
     smoke_interval_minutes: Annotated[int, Field(ge=0, le=10_080)] = 60
     options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _behind_the_gateway(cls, values: object) -> object:
+        if isinstance(values, dict) and "listen_address" in values:
+            raise ValueError(
+                f"serving.listen_address is {values['listen_address']!r}, and no setting any more: the engine listens "
+                "on the node's loopback, behind the gateway. Remove it; gateway.allowed_cidrs says who may connect"
+            )
+        return values
 
 
 class WorkloadSettings(Section):

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from nodestack.clouds.base import Node, NodeStatus
 from nodestack.clouds.local import image
+from nodestack.clouds.local.network import SERVICE_PORT
 from nodestack.errors import CloudError, VolumeInUse
 from tests.clouds.local.conftest import Lab, make_key
 from tests.clouds.local.remains import control_groups, network_namespaces, remains
@@ -67,10 +68,10 @@ def test_nothing_on_the_loopback_of_its_host_can_be_reached(lab: Lab, node: Node
         server.shutdown()
 
 
-def test_the_engines_port_is_forwarded_under_its_own_number(lab: Lab, node: Node) -> None:
-    lab.on(node, "systemd-run --user --quiet python3 -m http.server 8000")
-    lab.on(node, "timeout 10 sh -c 'until curl -sfo /dev/null http://127.0.0.1:8000; do sleep 0.1; done'")
-    with socket.create_connection((node.address, 8000), timeout=5) as connection:
+def test_the_gateways_port_is_forwarded_under_its_own_number(lab: Lab, node: Node) -> None:
+    lab.on(node, f"systemd-run --user --quiet python3 -m http.server {SERVICE_PORT}")
+    lab.on(node, f"timeout 10 sh -c 'until curl -sfo /dev/null http://127.0.0.1:{SERVICE_PORT}; do sleep 0.1; done'")
+    with socket.create_connection((node.address, SERVICE_PORT), timeout=5) as connection:
         connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert connection.recv(8) == b"HTTP/1.0"
 

@@ -1,5 +1,6 @@
 """What a node says about itself: one JSON object, whatever is there or missing."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -72,6 +73,7 @@ def test_a_bare_node_has_nothing_to_say_but_says_it(node: Node) -> None:
         "applied": None,
         "service": "missing",
         "weights": None,
+        "gateway": None,
         "results": {
             "driver": None,
             "fabric": None,
@@ -112,6 +114,18 @@ def test_a_missing_file_and_a_turned_link_are_named(node: Node) -> None:
     (node.root / "weights" / "current").unlink()
 
     assert node.status()["weights"]["changed"] == ["current", "model.safetensors"]
+
+
+def test_a_gateway_tells_whether_it_runs_and_which_of_its_files_are_not_those_that_it_runs_with(node: Node) -> None:
+    keys, gone = node.root / "keys.conf", node.root / "gone.conf"
+    keys.write_text("one key")
+    files = {str(file): hashlib.sha256(b"one key").hexdigest() for file in (keys, gone)}
+    (node.state / "gateway.json").write_text(json.dumps({"unit": "g", "invocation": "i", "files": files}))
+
+    assert node.status()["gateway"] == {"service": "active", "changed": [str(gone)]}
+    keys.write_text("another")
+    node.systemctl_says("loaded", "failed")
+    assert node.status()["gateway"] == {"service": "failed", "changed": sorted([str(gone), str(keys)])}
 
 
 def test_a_half_written_result_counts_as_none(node: Node) -> None:

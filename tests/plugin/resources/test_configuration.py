@@ -76,15 +76,17 @@ def test_unknown_values_are_taken_to_be_right_also_within_the_document(
     silent: tuple[Engine, dict[str, Any]], tmp_path: Path
 ) -> None:
     engine, machine = silent
-    open_yet = dict.fromkeys(("nodeId", "identity", "address", "sshPort", "apiKey"), UNKNOWN)
+    open_yet = dict.fromkeys(("nodeId", "identity", "address", "sshPort", "apiKeys"), UNKNOWN)
     asked = inputs.configuration(tmp_path, machine, vllm_port=UNKNOWN) | open_yet
     assert engine.check("Configuration", asked) == {}
 
 
 def test_the_found_value_of_a_key_is_never_told(silent: tuple[Engine, dict[str, Any]], tmp_path: Path) -> None:
     engine, machine = silent
-    problems = engine.check("Configuration", inputs.configuration(tmp_path, machine) | {"apiKey": 12345678})
-    assert problems == {"apiKey": "Input should be a valid string"}
+    problems = engine.check(
+        "Configuration", inputs.configuration(tmp_path, machine) | {"apiKeys": {"default": 12345678}}
+    )
+    assert problems == {"apiKeys.default": "Input should be a valid string"}
 
 
 def test_a_machine_that_is_gone_takes_its_configuration_with_it(engine: Engine, tmp_path: Path) -> None:
@@ -138,9 +140,11 @@ def test_another_document_or_key_is_applied_to_the_same_machine(
 ) -> None:
     engine, machine = silent
     asked = inputs.configuration(tmp_path, machine)
-    news = inputs.configuration(tmp_path / "moved", machine, vllm_port=8001) | {"apiKey": SecretStr("sk-another")}
+    news = inputs.configuration(tmp_path / "moved", machine, vllm_port=8001) | {
+        "apiKeys": {"default": SecretStr("sk-another")}
+    }
     difference = engine.diff(recorded(asked), news)
-    assert sorted(difference.detailedDiff) == ["apiKey", "document.vllm_port"]
+    assert sorted(difference.detailedDiff) == ["apiKeys.default", "document.vllm_port"]
     assert list(difference.replaces) == []
     assert engine.diff(recorded(asked), inputs.configuration(tmp_path / "moved", machine)).changes == (
         DiffResponse.DIFF_NONE

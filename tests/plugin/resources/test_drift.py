@@ -12,6 +12,7 @@ WELL: dict[str, Any] = {
     "applied": {"identity": "id-1/nonce", "document_sha256": "d0"},
     "service": "active",
     "weights": {"commit": "a" * 40, "manifest_sha256": "m0", "changed": []},
+    "gateway": {"service": "active", "changed": []},
     "results": {},
 }
 
@@ -42,6 +43,12 @@ def test_a_node_that_is_well_has_no_drift() -> None:
         (
             {"weights": {"commit": "a" * 40, "manifest_sha256": "m0", "changed": list("abcde")}},
             "weight files changed or are missing since they were verified: a, b, c and 2 more",
+        ),
+        ({"gateway": None}, "no gateway was brought up"),
+        ({"gateway": {"service": "inactive", "changed": []}}, "the gateway is inactive"),
+        (
+            {"gateway": {"service": "active", "changed": ["/etc/nodestack/gateway/keys.conf"]}},
+            "the gateway's files are not those that it runs with: /etc/nodestack/gateway/keys.conf",
         ),
         (
             {"results": {"fabric": {"pass": False, "checks": []}}},

@@ -4,12 +4,13 @@ import json
 import socket
 import time
 
+from nodestack.clouds.accounts import LOCAL_SERVICE_PORT
 from nodestack.errors import CloudError, HostUnsuitable
 
 NETNS = "run/netns"
 # Relative to the node's directory: a socket's name has at most 107 bytes, a directory's may be longer.
 API_SOCKET = "run/slirp4netns.sock"
-SERVICE_PORT = 8000
+SERVICE_PORT = LOCAL_SERVICE_PORT
 
 _ADDRESSES = tuple(f"127.77.0.{last}" for last in range(1, 255))
 # A host whose own sshd listens on every address takes port 22 of ours with it.
@@ -38,7 +39,7 @@ def claim_address() -> Address:
     loopback it speaks of, and leaves no file behind.
 
     Raises:
-        HostUnsuitable: Every address is taken, or another program listens on the engine's port on all of them.
+        HostUnsuitable: Every address is taken, or another program listens on the gateway's port on all of them.
     """
     for ip in _ADDRESSES:
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -66,7 +67,7 @@ def slirp_command() -> list[str]:
 
 
 def forward(address: Address) -> None:
-    """Forward the address's ports for SSH and the engine into the node; called from the node's directory.
+    """Forward the address's ports for SSH and the gateway into the node; called from the node's directory.
 
     Raises:
         CloudError: slirp4netns did not come up or refused.

@@ -56,7 +56,7 @@ class ConfigurationArgs(Args):
         volume_device: Block device of the weights volume; "" where only the node can tell.
         volume_handle: What the node may see of the volume's name, by which it is found there; "" where not known.
         ssh_private_key: The key that logs in.
-        api_key: Key that clients of the engine present.
+        api_keys: Keys that clients of the endpoint present, by name.
         hub_token: Token for the hub of the weights.
         document: What site.yml applies, without the machine's own fields.
         expected_manifest_sha256: Digest of the commit's manifest, where it is known beforehand; "" where not.
@@ -71,7 +71,7 @@ class ConfigurationArgs(Args):
     volume_device: Annotated[str, Field(pattern=r"^(/dev/|$)")]
     volume_handle: str = ""
     ssh_private_key: SecretStr
-    api_key: Annotated[SecretStr, Field(min_length=1)]
+    api_keys: Annotated[dict[str, Annotated[SecretStr, Field(min_length=1)]], Field(min_length=1)]
     hub_token: SecretStr | None = None
     document: Annotated[NodeDocument, BeforeValidator(_without_machine)]
     expected_manifest_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
@@ -89,6 +89,7 @@ class ConfigurationOutputs(Typed):
         weights: What was fetched and verified.
         driver: The driver that runs.
         engine: The engine and its options.
+        ca_certificate: PEM of the certificate that clients verify the endpoint with; "" where any client trusts it.
         drift: What is not as it was; empty when all is well.
         bench: What was measured last on this machine; None where nothing was.
         document_sha256: Digest of the document that was applied; "" when the last run did not end well.
@@ -104,6 +105,7 @@ class ConfigurationOutputs(Typed):
     driver: DriverResult | None = None
     engine: EngineResult | None = None
     bench: BenchResult | None = None
+    ca_certificate: str = ""
     drift: tuple[str, ...] = ()
     document_sha256: str = ""
     phases: dict[str, float] = Field(default_factory=dict)
@@ -174,9 +176,17 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
             call.progress(f"the service was not stopped: {error}")
 
     def _apply(self, args: ConfigurationArgs, before: ConfigurationOutputs, call: Call) -> Made[ConfigurationOutputs]:
-        from nodestack.provisioning import playbook, reach  # noqa: PLC0415
+        from nodestack.provisioning import authority, playbook, reach  # noqa: PLC0415
 
         reached = connection(args)
+        document, client_key = whole_document(args, before), args.ssh_private_key.get_secret_value()
+        names = [document.gateway_address, *document.gateway_names]
+        names += [document.gateway_hostname] if document.gateway_hostname else []
+        secrets = playbook.Secrets(
+            api_keys=args.api_keys,
+            issuer=SecretStr(authority.issuer(client_key, args.identity, names)),
+            hub_token=args.hub_token,
+        )
 
         def work() -> playbook.Provisioned:
             reach.wait_for_node(
@@ -184,8 +194,8 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
             )
             return playbook.apply(
                 reached,
-                whole_document(args, before),
-                playbook.Secrets(api_key=args.api_key, hub_token=args.hub_token),
+                document,
+                secrets,
                 log_directory=log_directory(args.account),
                 progress=call.progress,
                 cancelled=call.cancelled,
@@ -196,7 +206,8 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
         except Exception as error:
             return _failed(args, before, error)
         call.progress(f"verified and serving {args.document.vllm_served_model_name}")
-        return Made(args.identity, _outputs(done))
+        own_authority = "" if document.gateway_acme_email else authority.certificate(client_key)
+        return Made(args.identity, _outputs(done).model_copy(update={"ca_certificate": own_authority}))
 
 
 def _outputs(done: "Provisioned") -> ConfigurationOutputs:
@@ -237,6 +248,7 @@ def whole_document(args: ConfigurationArgs, before: ConfigurationOutputs) -> Nod
     return args.document.model_copy(
         update={
             "base_identity": args.identity,
+            "gateway_address": args.address,
             "storage_device": args.volume_device,
             "storage_volume_handle": args.volume_handle,
             "weights_expected_manifest_sha256": args.expected_manifest_sha256 or seen_sha256,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nodestack.provisioning.report import CurrentWeights, NodeStatusReport, Results, SmokeResult
+from nodestack.provisioning.report import CurrentGateway, CurrentWeights, NodeStatusReport, Results, SmokeResult
 
 _NAMED_FILES = 3
 
@@ -22,6 +22,7 @@ def drift(status: NodeStatusReport | None, *, identity: str, document_sha256: st
         *_applied(status, identity, document_sha256),
         *([] if status.service == "active" else [f"the service is {status.service}"]),
         *_weights(status.weights, manifest_sha256),
+        *_gateway(status.gateway),
         *_results(status.results),
         # Of a service that does not run there is nothing to add.
         *(_probe(status.results.probe) if status.service == "active" else []),
@@ -51,6 +52,16 @@ def _weights(weights: CurrentWeights | None, manifest_sha256: str) -> Iterator[s
         yield f"weight files changed or are missing since they were verified: {named}" + (
             f" and {more} more" if more > 0 else ""
         )
+
+
+def _gateway(gateway: CurrentGateway | None) -> Iterator[str]:
+    if gateway is None:
+        yield "no gateway was brought up"
+        return
+    if gateway.service != "active":
+        yield f"the gateway is {gateway.service}"
+    if gateway.changed:
+        yield f"the gateway's files are not those that it runs with: {', '.join(gateway.changed)}"
 
 
 def _results(results: Results) -> Iterator[str]:
