@@ -58,7 +58,7 @@ def main() -> None:
             purchase=bought,
         ),
     )
-    token = settings.hub_token
+    token, alert_secret = settings.hub_token, settings.alert_secret
     serving = Serving(
         "serving",
         ServingArgs(
@@ -68,6 +68,7 @@ def main() -> None:
             ssh_private_key=ssh_private_key,
             api_key=pulumi.Output.secret(settings.api_key.get_secret_value()),
             hub_token=pulumi.Output.secret(token.get_secret_value()) if token else None,
+            alert_secret=pulumi.Output.secret(alert_secret.get_secret_value()) if alert_secret else None,
             document=node_document(settings, plan, catalog),
         ),
     )

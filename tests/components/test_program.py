@@ -56,7 +56,7 @@ def declare() -> Any:
     )
     document = {"vllm_options": {"max-model-len": 1024}, "weights_commit": "0" * 40}
     secret = pulumi.Output.secret
-    serving = Serving("serving", ServingArgs(ACCOUNT, volume, node, secret("pem"), secret("key"), None, document))
+    serving = Serving("serving", ServingArgs(ACCOUNT, volume, node, secret("pem"), secret("key"), None, None, document))
     return serving.configuration.manifestSha256
 
 

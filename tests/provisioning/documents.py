@@ -18,5 +18,6 @@ def node_document(**changes: object) -> NodeDocument:
         "weights_expected_manifest_sha256": "",
         "weights_token_file": "",
         "vllm_api_key_file": "",
+        "monitoring_receiver_secret_file": "",
     }
     return NodeDocument(**(plan_document(settings, make_plan(settings.request, catalog), catalog) | machine | changes))

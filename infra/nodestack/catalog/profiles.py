@@ -4,9 +4,21 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from nodestack.catalog.entry import Entry, Fact, Positive
+from nodestack.catalog.entry import Entry, Fact, Positive, PositiveFloat
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class Objective(Fact):
+    """What users of a service level may expect; alerts compare with it.
+
+    Attributes:
+        ttft_p95_s: Time to the first token in seconds, 95th percentile.
+        inter_token_latency_p95_s: Time between tokens in seconds, 95th percentile.
+    """
+
+    ttft_p95_s: PositiveFloat
+    inter_token_latency_p95_s: PositiveFloat
 
 
 class ProfileEntry(Fact):
@@ -19,6 +31,7 @@ class ProfileEntry(Fact):
         length_in_flight: How much of their full length sequences are counted with while in flight.
         max_num_seqs: Sequences in flight at most, whatever the cache could hold.
         options: Engine options that it adds.
+        objective: Latencies that its users may expect.
     """
 
     intent: str
@@ -27,6 +40,7 @@ class ProfileEntry(Fact):
     length_in_flight: Fraction
     max_num_seqs: Positive
     options: dict[str, JsonValue] = Field(default_factory=dict)
+    objective: Objective
 
 
 class Profiles(Entry):

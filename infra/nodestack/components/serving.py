@@ -22,6 +22,7 @@ class ServingArgs:
         ssh_private_key: Secret; the key that may log in.
         api_key: Secret; what clients send.
         hub_token: Secret, or None.
+        alert_secret: Secret, or None.
         document: The node document's fields that do not depend on the machine.
     """
 
@@ -31,6 +32,7 @@ class ServingArgs:
     ssh_private_key: pulumi.Input[str]
     api_key: pulumi.Input[str]
     hub_token: pulumi.Input[str] | None
+    alert_secret: pulumi.Input[str] | None
     document: dict[str, Any]
 
 
@@ -62,9 +64,13 @@ class Serving(pulumi.ComponentResource):
         }
         if args.hub_token is not None:
             props["hubToken"] = args.hub_token
+        if args.alert_secret is not None:
+            props["alertSecret"] = args.alert_secret
         self.configuration = Configuration(
             name,
             props,
-            pulumi.ResourceOptions(parent=self, additional_secret_outputs=["sshPrivateKey", "apiKey", "hubToken"]),
+            pulumi.ResourceOptions(
+                parent=self, additional_secret_outputs=["sshPrivateKey", "apiKey", "hubToken", "alertSecret"]
+            ),
         )
         self.register_outputs({"manifest_sha256": self.configuration.manifestSha256})

@@ -3,6 +3,7 @@
 from typing import Any
 
 from nodestack.catalog import Catalog
+from nodestack.planning.monitoring import monitoring_variables
 from nodestack.planning.options import config_file
 from nodestack.planning.plan import PORT
 from nodestack.planning.result import Plan
@@ -53,6 +54,7 @@ def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str,
         "vllm_port": PORT,
         "vllm_start_timeout_s": settings.engine.start_timeout_s,
         "vllm_shutdown_timeout_s": settings.serving.shutdown_timeout_s,
+        **monitoring_variables(settings, plan, catalog),
         "smoke_kind": plan.smoke_kind,
         "smoke_timeout_s": SMOKE_TIMEOUT_S[settings.engine.build],
     }

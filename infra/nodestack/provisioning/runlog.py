@@ -25,8 +25,8 @@ class RunLog:
 
     def __init__(self, directory: Path, playbook: str, secrets: Secrets, connection: Connection) -> None:
         private = connection.private_key.get_secret_value().splitlines()[1:-1]
-        token = [secrets.hub_token.get_secret_value()] if secrets.hub_token else []
-        known = [*private, secrets.api_key.get_secret_value(), *token]
+        optional = [secret.get_secret_value() for secret in (secrets.hub_token, secrets.alert_secret) if secret]
+        known = [*private, secrets.api_key.get_secret_value(), *optional]
         # Longest first: one secret may be part of another. A very short one would strike out half of the text.
         self._secrets = sorted((text for text in known if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -38,12 +38,14 @@ class Secrets(BaseModel):
     Attributes:
         api_key: Key that clients of the engine present.
         hub_token: Token for the hub of the weights, or None.
+        alert_secret: Token or password of whoever carries alerts, or None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_key: SecretStr
     hub_token: SecretStr | None = None
+    alert_secret: SecretStr | None = None
 
 
 @contextmanager
@@ -107,9 +109,15 @@ def fill(  # noqa: PLR0913 - the parts of one run, each given by name
     key = _secret_file(directory / "ssh_key", connection.private_key)
     api_key = _secret_file(directory / "api_key", secrets.api_key)
     token = _secret_file(directory / "hub_token", secrets.hub_token) if secrets.hub_token else ""
+    alert_secret = _secret_file(directory / "alert_secret", secrets.alert_secret) if secrets.alert_secret else ""
     known_hosts = directory / "known_hosts"
     known_hosts.write_text(f"{connection.known_host} {connection.host_public_key.strip()}\n")
-    own = document.model_copy(update={"vllm_api_key_file": str(api_key), "weights_token_file": str(token)})
+    files = {
+        "vllm_api_key_file": str(api_key),
+        "weights_token_file": str(token),
+        "monitoring_receiver_secret_file": str(alert_secret),
+    }
+    own = document.model_copy(update=files)
     wanted = {"identity": document.base_identity, "document_sha256": document_sha256(document)}
     variables = own.model_dump(mode="json") | {
         "nodestack_run": run,

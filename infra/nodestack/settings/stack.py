@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr
 
 from nodestack.clouds.accounts import SpheronAccount, SshAccount, VerdaAccount, is_at_loopback
 from nodestack.planning.cost_terms import CostTerms
+from nodestack.settings.monitoring import MonitoringSettings
 from nodestack.settings.sections import (
     SIMULATED,
     EngineSettings,
@@ -51,6 +52,7 @@ class Settings(Section):
         api_key: Secret; what clients of the endpoint send as bearer token.
         ssh_private_key: Secret; OpenSSH ed25519 key that may log in to the node.
         hub_token: Secret; token for the hub, where the repository needs one.
+        alert_secret: Secret; bearer token of the alerts' webhook, or password of their mail server.
     """
 
     cloud: CloudSettings
@@ -61,9 +63,11 @@ class Settings(Section):
     serving: ServingSettings = Field(default_factory=ServingSettings)
     workload: WorkloadSettings = Field(default_factory=WorkloadSettings)
     cost: CostTerms = Field(default_factory=CostTerms)
+    monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
     api_key: Annotated[SecretStr, Field(min_length=16)]
     ssh_private_key: SecretStr
     hub_token: SecretStr | None = None
+    alert_secret: SecretStr | None = None
 
     @property
     def request(self) -> Request:

@@ -49,6 +49,7 @@ class ConfigurationArgs(Args):
         ssh_private_key: The key that logs in.
         api_key: Key that clients of the engine present.
         hub_token: Token for the hub of the weights.
+        alert_secret: Token or password of whoever carries alerts.
         document: What site.yml applies, without the machine's own fields.
     """
 
@@ -63,6 +64,7 @@ class ConfigurationArgs(Args):
     ssh_private_key: SecretStr
     api_key: Annotated[SecretStr, Field(min_length=1)]
     hub_token: SecretStr | None = None
+    alert_secret: SecretStr | None = None
     document: Annotated[NodeDocument, BeforeValidator(_without_machine)]
 
 
@@ -167,7 +169,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
             return playbook.apply(
                 connection,
                 whole_document(args, before),
-                playbook.Secrets(api_key=args.api_key, hub_token=args.hub_token),
+                playbook.Secrets(api_key=args.api_key, hub_token=args.hub_token, alert_secret=args.alert_secret),
                 log_directory=log_directory(args.account),
                 progress=call.progress,
                 cancelled=call.cancelled,
