@@ -93,7 +93,9 @@ class NodeDocument(BaseModel):
     monitoring_email_to: str = Field(description="Address that gets alerts; '' for none.")
     monitoring_email_from: str = Field(description="Address they come from.")
     monitoring_email_smarthost: str = Field(description="Mail server as HOST:PORT.")
-    monitoring_receiver_secret_file: str = Field(description="Controller's file with the receiver's secret; '' for none.")
+    monitoring_receiver_secret_file: str = Field(
+        description="Controller's file with the receiver's secret; '' for none."
+    )
     monitoring_grafana: bool = Field(description="Whether Grafana is installed on the node.")
     monitoring_runbook_base_url: str = Field(description="Where the runbooks are read.")
     monitoring_journal_mib: int = Field(description="Room for the journal in MiB.")

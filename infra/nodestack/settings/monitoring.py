@@ -43,12 +43,12 @@ class MonitoringSettings(Section):
 
     Attributes:
         enabled: Whether Prometheus, its exporters and alert rules run on the node.
-        scrape: `local` keeps all metrics on the node's loopback; `external` lets `allowed_cidrs` read them from Prometheus.
+        scrape: `local` keeps all metrics on the node's loopback; `external` lets `allowed_cidrs` read them.
         allowed_cidrs: Networks of the monitor outside, for `external`.
         retention_days: Days that metrics are kept.
         retention_gib: Room that they may take on the boot disk, in GiB.
-        ttft_p95_s: Longest time to the first token in seconds, 95th percentile; left out, the profile's objective.
-        inter_token_latency_p95_s: Longest time between tokens in seconds, 95th percentile; left out, the profile's objective.
+        ttft_p95_s: Longest time to the first token in seconds, 95th percentile; left out, the profile's.
+        inter_token_latency_p95_s: Longest time between tokens in seconds, 95th percentile; left out, the profile's.
         alertmanager_url: Alertmanager elsewhere that gets the alerts.
         webhook_url: Webhook that an Alertmanager on the node calls; `alert_secret` is its bearer token.
         email_to: Address that an Alertmanager on the node writes to.

@@ -39,7 +39,7 @@ def variables(**changes: Any) -> dict[str, Any]:
         "monitoring_jobs": ["node", "gpu"],
         "monitoring_series": series,
         "fabric_gpu_count": 8,
-        "fabric_harmless_xids": [13, 31, 43, 45],
+        "monitoring_harmless_xids": [13, 31, 43, 45],
         **changes,
     }
 
@@ -71,7 +71,7 @@ def _rules_of(group: str, **changes: Any) -> list[dict[str, Any]]:
     return [rule for part in loaded["groups"] for rule in part["rules"]]
 
 
-_WORDS = frozenset("and or unless on by bool ignoring group_left group_right without".split())
+_WORDS = frozenset(["and", "or", "unless", "on", "by", "bool", "ignoring", "group_left", "group_right", "without"])
 _SELECTOR = re.compile(r'(?<![\w"$.:])([a-zA-Z_:][\w:]*)(\{[^}]*\})?(?!\s*\()(?![\w:])')
 
 
