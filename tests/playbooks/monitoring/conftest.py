@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
+from nodestack.clouds.local import hardware
+from nodestack.clouds.local.hardware.telemetry import Telemetry
 from tests.playbooks.monitoring import rendering
 from tests.playbooks.nvidia_driver.conftest import Bench, Play, bench
 from tests.provisioning.documents import node_document
@@ -37,7 +39,8 @@ class Watched:
         """Play roles, by default monitoring, with a local stack's document and short times."""
         document = node_document().model_dump(mode="json")
         wanted = [{"role": role, "check_mode": check} for role in roles or ("monitoring",)]
-        return self.bench.play(*wanted, **{**document, "monitoring_enabled": True, **FAST, **changes})  # type: ignore[arg-type]
+        own = {"monitoring_enabled": True, "fabric_harmless_xids": [13, 31, 43, 45]}
+        return self.bench.play(*wanted, **{**document, **own, **FAST, **changes})  # type: ignore[arg-type]
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         """Return the samples that a query comes to."""
@@ -71,6 +74,12 @@ class Watched:
     def until_quiet(self, *names: str) -> None:
         """Wait until alerts do not fire any more."""
         self.until(lambda: not set(names) & self.alerts().keys(), f"{', '.join(names)} must end")
+
+    def measure(self, **telemetry: Any) -> None:
+        """Have the GPUs of a healthy board measure something else from now on."""
+        healthy = hardware.load("h100-sxm5-x8")
+        board = healthy.model_copy(update={"telemetry": Telemetry(**telemetry)})
+        self.write(f"{hardware.REPLAY_DIRECTORY}/dcgm.json", hardware.render(board)["dcgm.json"].decode())
 
     def write(self, path: str, text: str) -> None:
         """Write a file as root."""

@@ -53,9 +53,10 @@ def test_a_second_run_changes_nothing_and_neither_would_a_run_that_only_looks(wa
 def test_what_is_not_wanted_any_more_is_stopped_and_comes_back(watched: Watched) -> None:
     off = watched.play(monitoring_enabled=False)
     assert off.exit_code == 0, off.text
-    assert watched.bench.on("systemctl is-active prometheus prometheus-node-exporter nvidia-dcgm-exporter").split() == [
-        "inactive"
-    ] * 3
+    assert (
+        watched.bench.on("systemctl is-active prometheus prometheus-node-exporter nvidia-dcgm-exporter").split()
+        == ["inactive"] * 3
+    )
     again = watched.play(monitoring_enabled=False)
     assert (again.exit_code, again.changed) == (0, 0), again.text
     on = watched.play()
