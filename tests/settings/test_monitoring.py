@@ -29,7 +29,7 @@ MAIL = {"email_to": "a@example.com", "email_from": "b@example.com", "email_smart
         ({"webhook_url": "ftp://example.com"}, "an http or https URL is needed"),
         ({"alertmanager_url": "http://a.example.com", "webhook_url": "http://b.example.com"}, "beside webhook_url"),
         ({"email_to": "a@example.com"}, "all of email_to, email_from and email_smarthost, or none"),
-        ({**MAIL, "email_smarthost": "smtp.example.com"}, "HOST:PORT is needed"),
+        ({**MAIL, "email_smarthost": "smtp.example.com"}, "it must be HOST:PORT"),
         ({"retention_days": 0}, "greater than 0"),
         ({"ttft_p95_s": 0}, "greater than 0"),
         ({"grafna": True}, "did you mean nodestack:monitoring.grafana?"),

@@ -30,7 +30,7 @@ def _http_url(value: str) -> str:
 def _smarthost(value: str) -> str:
     host, _, port = value.rpartition(":")
     if value and not (host and port.isdigit()):
-        raise ValueError("HOST:PORT is needed, such as smtp.example.org:587")
+        raise ValueError("it must be HOST:PORT, such as smtp.example.org:587")
     return value
 
 
