@@ -47,9 +47,13 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{port}"
 
     def ask(self, query: str) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{self.url}/api/v1/query?query={urllib.parse.quote(query)}", timeout=10) as reply:
-            found: list[dict[str, Any]] = json.load(reply)["data"]["result"]
+        found: list[dict[str, Any]] = self.api(f"query?query={urllib.parse.quote(query)}")["result"]
         return found
+
+    def api(self, path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}", timeout=10) as reply:  # noqa: S310 - our own
+            data: dict[str, Any] = json.load(reply)["data"]
+        return data
 
     def wait(self) -> None:
         """Wait until every target was read a few times, so that rates are known."""
@@ -123,8 +127,7 @@ def test_every_panel_of_the_dashboard_has_data(prometheus: Prometheus) -> None:
 
 
 def test_no_rule_fails_and_no_words_of_an_alert_either(prometheus: Prometheus) -> None:
-    with urllib.request.urlopen(f"{prometheus.url}/api/v1/rules", timeout=10) as reply:
-        rules = [rule for group in json.load(reply)["data"]["groups"] for rule in group["rules"]]
+    rules = [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}, [rule["lastError"] for rule in rules if rule["health"] != "ok"]
     words = [text for rule in rules for alert in rule.get("alerts", []) for text in alert["annotations"].values()]
     assert not [text for text in words if "error" in text and "template" in text]
