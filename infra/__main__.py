@@ -60,7 +60,7 @@ def main() -> None:
             purchase=bought,
         ),
     )
-    token = settings.hub_token
+    token, alert_secret = settings.hub_token, settings.alert_secret
     serving = Serving(
         "serving",
         ServingArgs(
@@ -70,6 +70,7 @@ def main() -> None:
             ssh_private_key=ssh_private_key,
             api_keys=pulumi.Output.secret(settings.keys),
             hub_token=pulumi.Output.secret(token.get_secret_value()) if token else None,
+            alert_secret=pulumi.Output.secret(alert_secret.get_secret_value()) if alert_secret else None,
             document=node_document(settings, plan, catalog),
             manifest_sha256=settings.model.manifests.get(plan.pin, ""),
         ),

@@ -57,7 +57,7 @@ def declare() -> Any:
     document = {"vllm_options": {"max-model-len": 1024}, "weights_commit": "0" * 40}
     secret = pulumi.Output.secret
     serving = Serving(
-        "serving", ServingArgs(ACCOUNT, volume, node, secret("pem"), secret({"default": "key"}), None, document)
+        "serving", ServingArgs(ACCOUNT, volume, node, secret("pem"), secret({"default": "key"}), None, None, document)
     )
     return serving.configuration.manifestSha256
 

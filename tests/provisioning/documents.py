@@ -20,5 +20,6 @@ def node_document(**changes: object) -> NodeDocument:
         "gateway_address": "127.77.0.1",
         "gateway_keys_file": "",
         "gateway_issuer_file": "",
+        "monitoring_receiver_secret_file": "",
     }
     return NodeDocument(**(plan_document(settings, make_plan(settings.request, catalog), catalog) | machine | changes))

@@ -66,7 +66,8 @@ def test_the_digest_is_the_same_on_another_machine_and_with_other_files() -> Non
 def another(value: Any) -> Any:
     """Return another value of the same type."""
     if isinstance(value, str):
-        return {"cpu": "cuda", "chat_reasoning_tools": "chat"}.get(value, f"{value}-another")
+        others = {"cpu": "cuda", "chat_reasoning_tools": "chat", "local": "external"}
+        return others.get(value, f"{value}-another")
     if isinstance(value, list):
         return [*value, "another"]
     return (

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from nodestack.catalog.entry import Entry, Fact, Positive
+from nodestack.catalog.entry import Entry, Fact, Positive, PositiveFloat
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -21,6 +21,18 @@ class Trace(Fact):
     output_tokens: Positive
 
 
+class Objective(Fact):
+    """What users of a service level may expect; alerts compare with it.
+
+    Attributes:
+        ttft_p95_s: Time to the first token in seconds, 95th percentile.
+        inter_token_latency_p95_s: Time between tokens in seconds, 95th percentile.
+    """
+
+    ttft_p95_s: PositiveFloat
+    inter_token_latency_p95_s: PositiveFloat
+
+
 class ProfileEntry(Fact):
     """One service level.
 
@@ -32,6 +44,7 @@ class ProfileEntry(Fact):
         max_num_seqs: Sequences in flight at most, whatever the cache could hold.
         options: Engine options that it adds.
         trace: What it is measured with.
+        objective: Latencies that its users may expect.
     """
 
     intent: str
@@ -41,6 +54,7 @@ class ProfileEntry(Fact):
     max_num_seqs: Positive
     options: dict[str, JsonValue] = Field(default_factory=dict)
     trace: Trace
+    objective: Objective
 
 
 class Profiles(Entry):

@@ -22,6 +22,7 @@ class ServingArgs:
         ssh_private_key: Secret; the key that may log in.
         api_keys: Secret; what clients send, by name.
         hub_token: Secret, or None.
+        alert_secret: Secret, or None.
         document: The node document's fields that do not depend on the machine.
         manifest_sha256: Digest that the stack's settings have for the commit; "" for none.
     """
@@ -32,6 +33,7 @@ class ServingArgs:
     ssh_private_key: pulumi.Input[str]
     api_keys: pulumi.Input[dict[str, str]]
     hub_token: pulumi.Input[str] | None
+    alert_secret: pulumi.Input[str] | None
     document: dict[str, Any]
     manifest_sha256: str = ""
 
@@ -65,7 +67,9 @@ class Serving(pulumi.ComponentResource):
         }
         if args.hub_token is not None:
             props["hubToken"] = args.hub_token
-        secrets = ["sshPrivateKey", "apiKeys", "hubToken"]
+        if args.alert_secret is not None:
+            props["alertSecret"] = args.alert_secret
+        secrets = ["sshPrivateKey", "apiKeys", "hubToken", "alertSecret"]
         self.configuration = Configuration(
             name, props, pulumi.ResourceOptions(parent=self, additional_secret_outputs=secrets)
         )

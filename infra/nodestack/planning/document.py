@@ -3,6 +3,7 @@
 from typing import Any
 
 from nodestack.catalog import Catalog
+from nodestack.planning.monitoring import monitoring_variables
 from nodestack.planning.options import config_file
 from nodestack.planning.plan import ENGINE_HOST, PORT
 from nodestack.planning.result import Plan
@@ -83,6 +84,7 @@ def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str,
         "gateway_url": f"https://{ENGINE_HOST}:{settings.gateway_port}",
         "gateway_ca": GATEWAY_CA,
         "gateway_key_file": GATEWAY_KEY_FILE,
+        **monitoring_variables(settings, plan, catalog),
         "smoke_kind": plan.smoke_kind,
         "smoke_timeout_s": SMOKE_TIMEOUT_S[settings.engine.build],
         "smoke_interval_minutes": settings.serving.smoke_interval_minutes,

@@ -16,6 +16,7 @@ MACHINE_FIELDS = frozenset(
         "gateway_address",
         "gateway_keys_file",
         "gateway_issuer_file",
+        "monitoring_receiver_secret_file",
     }
 )
 """What the plugin adds for one machine and one run; the same document on another machine differs in these alone."""
@@ -114,6 +115,28 @@ class NodeDocument(BaseModel):
     gateway_key_file: str = Field(description="Node's file with the key of the node's own probes, root's alone.")
     gateway_keys_file: str = Field(description="Controller's file with the clients' API keys: a JSON object by name.")
     gateway_issuer_file: str = Field(description="Controller's file with what the node issues its certificates with.")
+
+    monitoring_enabled: bool = Field(description="Whether the node is watched.")
+    monitoring_scrape: Literal["local", "external"] = Field(description="Who reads the metrics.")
+    monitoring_allowed_cidrs: list[str] = Field(description="Networks of the monitor outside.")
+    monitoring_retention_days: int = Field(description="Days that metrics are kept.")
+    monitoring_retention_mib: int = Field(description="Room for them on the boot disk in MiB.")
+    monitoring_ttft_p95_s: float = Field(description="Service level of the time to the first token in seconds.")
+    monitoring_inter_token_latency_p95_s: float = Field(description="Service level between tokens in seconds.")
+    monitoring_usd_per_hour: float = Field(description="Price of the node; 0 where none is known.")
+    monitoring_planned_usd_per_million: float = Field(description="Planned cost of output tokens at worst; 0 for none.")
+    monitoring_alertmanager_url: str = Field(description="Alertmanager elsewhere; '' for none.")
+    monitoring_webhook_url: str = Field(description="Webhook that gets alerts; '' for none.")
+    monitoring_email_to: str = Field(description="Address that gets alerts; '' for none.")
+    monitoring_email_from: str = Field(description="Address they come from.")
+    monitoring_email_smarthost: str = Field(description="Mail server as HOST:PORT.")
+    monitoring_receiver_secret_file: str = Field(
+        description="Controller's file with the receiver's secret; '' for none."
+    )
+    monitoring_grafana: bool = Field(description="Whether Grafana is installed on the node.")
+    monitoring_runbook_base_url: str = Field(description="Where the runbooks are read.")
+    monitoring_journal_mib: int = Field(description="Room for the journal in MiB.")
+    monitoring_journal_days: int = Field(description="Days that the journal is kept.")
 
     smoke_kind: Literal["chat_reasoning_tools", "chat", "completion"] = Field(description="What a healthy reply is.")
     smoke_timeout_s: int = Field(description="Seconds one reply may take.")

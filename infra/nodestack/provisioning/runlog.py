@@ -28,8 +28,8 @@ class RunLog:
         # Only its private key, which is the first block: the certificates are public.
         issuer = secrets.issuer.get_secret_value().partition("-----END")[0].splitlines()[1:]
         api_keys = [key.get_secret_value() for key in secrets.api_keys.values()]
-        token = [secrets.hub_token.get_secret_value()] if secrets.hub_token else []
-        known = [*private, *issuer, *api_keys, *token]
+        optional = [secret.get_secret_value() for secret in (secrets.hub_token, secrets.alert_secret) if secret]
+        known = [*private, *issuer, *api_keys, *optional]
         # Longest first: one secret may be part of another. A very short one would strike out half of the text.
         self._secrets = sorted((text for text in known if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -39,6 +39,7 @@ class Secrets(BaseModel):
         api_keys: Keys that clients of the gateway present, by name.
         issuer: What the node issues its server certificates with: a key and two certificates as PEM.
         hub_token: Token for the hub of the weights, or None.
+        alert_secret: Token or password of whoever carries alerts, or None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,7 @@ class Secrets(BaseModel):
     api_keys: dict[str, SecretStr]
     issuer: SecretStr
     hub_token: SecretStr | None = None
+    alert_secret: SecretStr | None = None
 
 
 @contextmanager
@@ -113,9 +115,15 @@ def fill(  # noqa: PLR0913 - the parts of one run, each given by name
     api_keys = _secret_file(directory / "api_keys", SecretStr(json.dumps(named)))
     issuer = _secret_file(directory / "issuer", secrets.issuer)
     token = _secret_file(directory / "hub_token", secrets.hub_token) if secrets.hub_token else ""
+    alert_secret = _secret_file(directory / "alert_secret", secrets.alert_secret) if secrets.alert_secret else ""
     known_hosts = directory / "known_hosts"
     known_hosts.write_text(f"{connection.known_host} {connection.host_public_key.strip()}\n")
-    files = {"gateway_keys_file": api_keys, "gateway_issuer_file": issuer, "weights_token_file": token}
+    files = {
+        "gateway_keys_file": api_keys,
+        "gateway_issuer_file": issuer,
+        "weights_token_file": token,
+        "monitoring_receiver_secret_file": alert_secret,
+    }
     own = document.model_copy(update={name: str(path) for name, path in files.items()})
     wanted = {"identity": document.base_identity, "document_sha256": document_sha256(document)}
     variables = (

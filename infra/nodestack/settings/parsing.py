@@ -16,7 +16,7 @@ from nodestack.settings.sections import Section
 from nodestack.settings.stack import Settings
 
 NAMESPACE = "nodestack"
-SECRETS = frozenset({"api_key", "api_keys", "ssh_private_key", "hub_token"})
+SECRETS = frozenset({"api_key", "api_keys", "ssh_private_key", "hub_token", "alert_secret"})
 S = TypeVar("S", bound=Section)
 _FINGERPRINT = "driver_repository_key_fingerprint"
 

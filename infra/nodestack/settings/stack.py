@@ -7,6 +7,7 @@ from pydantic import Field, Secret, SecretStr, model_validator
 from nodestack.clouds.accounts import LOCAL_SERVICE_PORT, SpheronAccount, SshAccount, VerdaAccount, is_at_loopback
 from nodestack.planning.cost_terms import CostTerms
 from nodestack.settings.gateway import DEFAULT_KEY, NODE_KEY, ApiKey, GatewaySettings, KeyName
+from nodestack.settings.monitoring import MonitoringSettings
 from nodestack.settings.sections import (
     SIMULATED,
     EngineSettings,
@@ -55,6 +56,7 @@ class Settings(Section):
         api_keys: Secret; further keys by the name of who has them, each revoked by taking it away.
         ssh_private_key: Secret; OpenSSH ed25519 key that may log in to the node.
         hub_token: Secret; token for the hub, where the repository needs one.
+        alert_secret: Secret; bearer token of the alerts' webhook, or password of their mail server.
     """
 
     cloud: CloudSettings
@@ -66,10 +68,12 @@ class Settings(Section):
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     workload: WorkloadSettings = Field(default_factory=WorkloadSettings)
     cost: CostTerms = Field(default_factory=CostTerms)
+    monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
     api_key: Secret[ApiKey]
     api_keys: dict[KeyName, Secret[ApiKey]] = Field(default_factory=dict)
     ssh_private_key: SecretStr
     hub_token: SecretStr | None = None
+    alert_secret: SecretStr | None = None
 
     @model_validator(mode="after")
     def _keys_are_told_apart(self) -> Self:

@@ -58,6 +58,7 @@ class ConfigurationArgs(Args):
         ssh_private_key: The key that logs in.
         api_keys: Keys that clients of the endpoint present, by name.
         hub_token: Token for the hub of the weights.
+        alert_secret: Token or password of whoever carries alerts.
         document: What site.yml applies, without the machine's own fields.
         expected_manifest_sha256: Digest of the commit's manifest, where it is known beforehand; "" where not.
     """
@@ -73,6 +74,7 @@ class ConfigurationArgs(Args):
     ssh_private_key: SecretStr
     api_keys: Annotated[dict[str, Annotated[SecretStr, Field(min_length=1)]], Field(min_length=1)]
     hub_token: SecretStr | None = None
+    alert_secret: SecretStr | None = None
     document: Annotated[NodeDocument, BeforeValidator(_without_machine)]
     expected_manifest_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
@@ -186,6 +188,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
             api_keys=args.api_keys,
             issuer=SecretStr(authority.issuer(client_key, args.identity, names)),
             hub_token=args.hub_token,
+            alert_secret=args.alert_secret,
         )
 
         def work() -> playbook.Provisioned:

@@ -17,9 +17,9 @@ BROKEN = {
     "h100-inactive-links": {"nvlink.txt"},
     "h100-missing-gpu": {
         *("summary.txt", "list.txt", "topology.txt", "nvlink.txt", "nvlink-errors.txt", "details.txt", "query.json"),
-        "lspci",
+        *("lspci", "dcgm.json"),
     },
-    "h100-ecc-errors": {"summary.txt", "details.txt", "query.json"},
+    "h100-ecc-errors": {"summary.txt", "details.txt", "query.json", "dcgm.json"},
 }
 
 

@@ -57,6 +57,26 @@ class Part(Frozen):
     scripts: dict[str, str] = Field(default_factory=dict)
 
 
+class Tool(Frozen):
+    """A package with a version of its own, called the same in every family.
+
+    Attributes:
+        name: Name of the package.
+        version: Whole Debian version.
+        summary: One line for the package's description.
+        unit: The service it brings.
+        files: Path on the node -> payload file.
+        scripts: Maintainer script -> payload file.
+    """
+
+    name: str
+    version: str
+    summary: str
+    unit: str
+    files: dict[str, str]
+    scripts: dict[str, str]
+
+
 class Family(Frozen):
     """How a distribution names and numbers the packages.
 
@@ -75,12 +95,13 @@ class Family(Frozen):
 
 
 class Packages(Frozen):
-    """Everything there is to build: each part, for each release, in each family's names."""
+    """Everything there is to build: each part, for each release, in each family's names; and tools."""
 
     date: str
     releases: tuple[Release, ...]
     families: dict[str, Family]
     parts: dict[str, Part]
+    tools: tuple[Tool, ...]
 
 
 @cache
@@ -113,11 +134,19 @@ def build_all(directory: Path, scratch: Path) -> None:
                 name = family.package_name(part, release)
                 tree = scratch / f"{name}_{release.version}-{family.revision}"
                 _lay_out(tree, part, family, release)
-                _settle_times(tree)
-                run(
-                    ["env", f"SOURCE_DATE_EPOCH={_EPOCH}", *_BUILD, str(tree), str(directory)],
-                    doing=f"building {name} with dpkg-deb",
-                )
+                _pack(tree, name, directory)
+    for tool in packages().tools:
+        tree = scratch / f"{tool.name}_{tool.version}"
+        _lay_out_tool(tree, tool)
+        _pack(tree, tool.name, directory)
+
+
+def _pack(tree: Path, name: str, directory: Path) -> None:
+    _settle_times(tree)
+    run(
+        ["env", f"SOURCE_DATE_EPOCH={_EPOCH}", *_BUILD, str(tree), str(directory)],
+        doing=f"building {name} with dpkg-deb",
+    )
 
 
 def control(part: str, family: Family, release: Release) -> str:
@@ -125,20 +154,42 @@ def control(part: str, family: Family, release: Release) -> str:
     described = packages().parts[part]
     version = f"{release.version}-{family.revision}"
     depends = [f"{family.package_name(other, release)} (= {version})" for other in described.depends]
+    return _fields(
+        family.package_name(part, release),
+        version,
+        described.summary,
+        {
+            "Depends": ", ".join([*depends, "python3"] if part == "utils" else depends),
+            "Provides": described.virtual,
+            "Conflicts": described.virtual,
+            "Replaces": described.virtual,
+        },
+    )
+
+
+def _fields(name: str, version: str, summary: str, relations: dict[str, str]) -> str:
+    """Return a control file; relations to nothing are left out."""
     fields = {
-        "Package": family.package_name(part, release),
+        "Package": name,
         "Version": version,
         "Architecture": "all",
         "Maintainer": "nodestack <nodestack@localhost>",
         "Section": "non-free/admin",
         "Priority": "optional",
-        "Depends": ", ".join([*depends, "python3"] if part == "utils" else depends),
-        "Provides": described.virtual,
-        "Conflicts": described.virtual,
-        "Replaces": described.virtual,
-        "Description": f"{described.summary} (stand-in that replays recorded hardware)",
+        **relations,
+        "Description": f"{summary} (stand-in that replays recorded hardware)",
     }
     return "".join(f"{key}: {value}\n" for key, value in fields.items() if value)
+
+
+def _lay_out_tool(tree: Path, tool: Tool) -> None:
+    """Write a tool's tree as dpkg-deb wants it."""
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(_fields(tool.name, tool.version, tool.summary, {"Depends": "python3"}))
+    for script, payload in tool.scripts.items():
+        _write(tree / "DEBIAN" / script, payload, {"UNIT": tool.unit})
+    for destination, payload in tool.files.items():
+        _write(tree / destination.removeprefix("/"), payload, {})
 
 
 def _lay_out(tree: Path, part: str, family: Family, release: Release) -> None:

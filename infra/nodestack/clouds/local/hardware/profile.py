@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from nodestack.clouds.base import Frozen
+from nodestack.clouds.local.hardware.telemetry import Telemetry
 from nodestack.errors import CloudError
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -70,6 +71,7 @@ class Profile(Frozen):
         missing_gpus: GPUs that do not show up.
         uncorrectable_errors: Volatile uncorrectable ECC errors, by GPU.
         pending_row_remaps: GPUs whose row remap waits for a reset.
+        telemetry: What the GPUs measure of themselves.
     """
 
     source: str
@@ -88,6 +90,7 @@ class Profile(Frozen):
     missing_gpus: tuple[int, ...] = ()
     uncorrectable_errors: dict[int, int] = Field(default_factory=dict)
     pending_row_remaps: tuple[int, ...] = ()
+    telemetry: Telemetry = Telemetry()
 
     @model_validator(mode="after")
     def _only_gpus_that_exist(self) -> Self:

@@ -7,6 +7,7 @@ the node; where blanks follow, a value and its blanks fill the same width.
 import json
 
 from nodestack.clouds.local.hardware.profile import Profile
+from nodestack.clouds.local.hardware.telemetry import dcgm
 
 REPLAY_DIRECTORY = "/etc/nvidia-replay"
 _LEGEND = """\
@@ -25,7 +26,7 @@ _COLUMNS = (41, 24, 22)
 
 
 def render(profile: Profile) -> dict[str, bytes]:
-    """Return the recorded outputs by file name, and query.json with the single fields."""
+    """Return the recorded outputs by file name, query.json with the single fields, dcgm.json with what DCGM reads."""
     texts = {
         "summary.txt": summary(profile),
         "list.txt": gpu_list(profile),
@@ -33,6 +34,7 @@ def render(profile: Profile) -> dict[str, bytes]:
         "nvlink.txt": nvlink(profile),
         "nvlink-errors.txt": nvlink_errors(profile),
         "details.txt": details(profile),
+        "dcgm.json": json.dumps(dcgm(profile), indent=1) + "\n",
         "query.json": json.dumps(query(profile), indent=1) + "\n",
     }
     return {name: text.encode() for name, text in texts.items()}

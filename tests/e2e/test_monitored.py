@@ -1,0 +1,91 @@
+"""A stack that is watched: real vLLM under pressure is told of, and a dashboard's queries find it."""
+
+import concurrent.futures
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from nodestack.clouds.base import Node
+from nodestack.provisioning import keys
+from tests.e2e.project import NODE, Project
+from tests.playbooks.monitoring import dashboard
+from tests.playbooks.monitoring.conftest import Watched
+from tests.playbooks.nvidia_driver.conftest import Bench
+
+pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify]
+
+SEQUENCES = 4
+# Three sequences of full length fill it, and four compute at once.
+BLOCKS = 26
+LOAD = {"requests": 24, "tokens": 900}
+
+
+@pytest.fixture(scope="module")
+def watched(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Watched:
+    """Return a stack's node with short times, so that a drill need not last as long as an operator's patience."""
+    assert project.make("init").status == 0
+    project.configure("monitoring", enabled=True)
+    project.configure("serving", options={"distributed-executor-backend": "uni", "num-gpu-blocks-override": BLOCKS})
+    run = project.up()
+    assert run.status == 0, run.text
+    directory = tmp_path_factory.mktemp("reach")
+    private = project.secret("ssh_private_key") + "\n"
+    (directory / "key").touch(0o600)
+    (directory / "key").write_text(private)
+    state = json.loads((project.account / "nodes" / NODE / "state.json").read_text())
+    (directory / "known_hosts").write_text(f"{state['address']} {keys.host_key(private, NODE)[1]}\n")
+    node = SimpleNamespace(address=state["address"], ssh_port=state["ssh_port"], ssh_user="ubuntu")
+    one = Watched(Bench(cast(Node, node), directory))
+    played = one.play()
+    assert played.exit_code == 0, played.text
+    return one
+
+
+@pytest.fixture(scope="module")
+def pressure(project: Project, watched: Watched) -> Iterator[None]:
+    """Ask for more than the engine holds; what was asked ends by itself."""
+    outputs = project.outputs()
+    body = {
+        "model": outputs["served_model_name"],
+        "prompt": "one two three",
+        "max_tokens": LOAD["tokens"],
+        "ignore_eos": True,
+    }
+    headers = {"Authorization": f"Bearer {project.secret('api_key')}", "Content-Type": "application/json"}
+
+    def ask(_: int) -> int:
+        request = urllib.request.Request(  # noqa: S310 - our own node
+            f"{outputs['endpoint_url']}/completions", json.dumps(body).encode(), headers
+        )
+        with urllib.request.urlopen(request, timeout=240) as reply:  # noqa: S310
+            answer: dict[str, Any] = json.load(reply)
+        return int(answer["usage"]["completion_tokens"])
+
+    with concurrent.futures.ThreadPoolExecutor(LOAD["requests"]) as pool:
+        asked = pool.map(ask, range(LOAD["requests"]))
+        yield
+        assert all(tokens == LOAD["tokens"] for tokens in asked)
+
+
+def test_a_full_cache_waiting_requests_and_idle_gpus_are_told_of(watched: Watched, pressure: None) -> None:
+    """Tokens are computed on the CPU: the simulated GPUs idle while requests wait, and that is told as well."""
+    found = watched.until_firing("KvCacheAlmostFull", "RequestsWaiting", "GpuIdleUnderLoad")
+    assert "EngineDown" not in found and "SeriesMissing" not in found
+    (usage,) = watched.ask("max(vllm:kv_cache_usage_perc)")
+    assert float(usage["value"][1]) > 0.85
+
+
+def test_every_panel_of_the_dashboard_has_data(watched: Watched, pressure: None, tmp_path: Path) -> None:
+    (tmp_path / "engine.prom").write_text(watched.bench.on("curl -s http://127.0.0.1:8000/metrics"))
+    print(tmp_path)
+    empty = [query for query in dashboard.queries() if not watched.ask(query)]
+    assert empty == [query for query in dashboard.queries() if query in dashboard.may_be_empty()]
+
+
+def test_it_ends_with_the_pressure(watched: Watched) -> None:
+    watched.until_quiet("KvCacheAlmostFull", "RequestsWaiting", "GpuIdleUnderLoad")
