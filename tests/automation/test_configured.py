@@ -74,7 +74,7 @@ def test_a_configured_machine_is_found_with_its_pinned_key_and_its_secrets(state
     found = configured.find(state.checkout, "local")
     assert found.connection.host_public_key == keys.host_key(inputs.PRIVATE_KEY, "web")[1]
     assert found.connection.private_key.get_secret_value() == inputs.PRIVATE_KEY
-    assert found.secrets.api_key.get_secret_value() not in repr(found)
+    assert found.secrets.api_keys["default"].get_secret_value() not in repr(found)
     assert found.document.base_identity == found.args.identity
     assert found.outputs == {"cost": {"x": 1}}
 

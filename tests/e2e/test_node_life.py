@@ -1,5 +1,6 @@
 """A node from nothing, on each hardware: killed before each role, taken up again, and then left as it is."""
 
+import json
 import os
 import signal
 import threading
@@ -16,11 +17,12 @@ from nodestack.errors import ProvisioningError
 from nodestack.provisioning import playbook, reach
 from nodestack.provisioning.workspace import PLAYBOOKS
 from tests.e2e import victims
-from tests.playbooks.bench import API_KEY, HUB_TOKEN, Bench, opened
+from tests.playbooks.site_bench import API_KEY, HUB_TOKEN, Bench, opened
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify, pytest.mark.timeout(3600)]
 
 (SITE,) = yaml.safe_load((PLAYBOOKS / "site.yml").read_text(encoding="utf-8"))
+OTHER_KEY = "sk-another-0123456789"
 ROLES = [entry["role"] for entry in SITE["roles"]]
 # Hardware that the driver packages replay, and the shape whose numbers the gates expect.
 HARDWARE = {"8x H100": ("h100-sxm5-x8", "local"), "4x H200": ("h200-sxm5-x4", "local-4x-h200")}
@@ -52,7 +54,7 @@ def up(node: Bench, kill_before: str = "") -> playbook.Provisioned | None:
         return playbook.apply(
             connection,
             node.document(),
-            playbook.Secrets(api_key=SecretStr(API_KEY), hub_token=SecretStr(HUB_TOKEN)),
+            node.secrets(),
             log_directory=node.directory / "logs",
             progress=look,
             cancelled=threading.Event(),
@@ -97,15 +99,15 @@ def test_in_check_mode_nothing_would_change_and_no_secret_is_shown(node: Bench, 
     assert checked.exit_code == 0, checked.text
     record_property("check_changed", checked.changed)
     assert checked.changed == 0, checked.text
-    other = node.play(check=True, vllm_served_model_name="another", vllm_api_key_file=str(other_key(node)))
+    other = node.play(check=True, vllm_served_model_name="another", gateway_keys_file=str(other_key(node)))
     assert other.exit_code == 0 and other.changed > 0, other.text
     private = (node.directory / "key").read_text().splitlines()[2]
-    for secret in (API_KEY, HUB_TOKEN, private, other_key(node).read_text()):
+    for secret in (API_KEY, HUB_TOKEN, private, OTHER_KEY):
         assert secret not in checked.text + other.text
     assert up(node) is not None, "and it was only said"
 
 
 def other_key(node: Bench) -> Path:
     path = node.directory / "other_key"
-    path.write_text("sk-another-0123456789")
+    path.write_text(json.dumps({"default": OTHER_KEY}))
     return path

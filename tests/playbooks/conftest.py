@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.playbooks.bench import Bench, opened
+from tests.playbooks.site_bench import Bench, opened
 
 # As many sequences at once as the drills have requests in flight, and the time that these get.
 SERVING = {"max_num_seqs": 24, "shutdown_timeout_s": 120}

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from nodestack.provisioning.workspace import PLAYBOOKS
-from tests.playbooks.bench import API_KEY, HUB_TOKEN, Bench
+from tests.playbooks.site_bench import API_KEY, HUB_TOKEN, Bench
 
 pytestmark = [pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify, pytest.mark.timeout(1800)]
 

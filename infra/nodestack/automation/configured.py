@@ -18,6 +18,7 @@ from nodestack.plugin.resources.configuration import (
     ConfigurationArgs,
     ConfigurationOutputs,
     connection,
+    node_secrets,
     require_machine,
     whole_document,
 )
@@ -57,7 +58,7 @@ class Configured:
     @property
     def secrets(self) -> Secrets:
         """What the node needs to know and nobody else may read."""
-        return Secrets(api_key=self.args.api_key, hub_token=self.args.hub_token)
+        return node_secrets(self.args, self.document)
 
     @property
     def logs(self) -> Path:

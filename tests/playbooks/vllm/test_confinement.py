@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.playbooks.bench import API_KEY, HUB_TOKEN, Bench
+from tests.playbooks.site_bench import API_KEY, HUB_TOKEN, Bench
 from tests.playbooks.vllm import probes
 
 pytestmark = [pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify]

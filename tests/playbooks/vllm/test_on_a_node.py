@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nodestack.planning.plan import PORT
-from tests.playbooks.bench import API_KEY, Bench, Play
+from tests.playbooks.site_bench import API_KEY, Bench, Play
 from tests.playbooks.vllm import clients
 
 pytestmark = [pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify, pytest.mark.timeout(1800)]

@@ -26,6 +26,7 @@ from nodestack.provisioning.report import (
 if TYPE_CHECKING:
     from nodestack.provisioning.playbook import Provisioned
     from nodestack.provisioning.reach import Connection
+    from nodestack.provisioning.workspace import Secrets
 
 _READ_TIMEOUT_S = 10.0
 _REACHABLE_TIMEOUT_S = 600
@@ -180,16 +181,8 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
     def _apply(self, args: ConfigurationArgs, before: ConfigurationOutputs, call: Call) -> Made[ConfigurationOutputs]:
         from nodestack.provisioning import authority, playbook, reach  # noqa: PLC0415
 
-        reached = connection(args)
-        document, client_key = whole_document(args, before), args.ssh_private_key.get_secret_value()
-        names = [document.gateway_address, *document.gateway_names]
-        names += [document.gateway_hostname] if document.gateway_hostname else []
-        secrets = playbook.Secrets(
-            api_keys=args.api_keys,
-            issuer=SecretStr(authority.issuer(client_key, args.identity, names)),
-            hub_token=args.hub_token,
-            alert_secret=args.alert_secret,
-        )
+        reached, document = connection(args), whole_document(args, before)
+        secrets = node_secrets(args, document)
 
         def work() -> playbook.Provisioned:
             reach.wait_for_node(
@@ -209,6 +202,7 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
         except Exception as error:
             return _failed(args, before, error)
         call.progress(f"verified and serving {args.document.vllm_served_model_name}")
+        client_key = args.ssh_private_key.get_secret_value()
         own_authority = "" if document.gateway_acme_email else authority.certificate(client_key)
         return Made(args.identity, _outputs(done).model_copy(update={"ca_certificate": own_authority}))
 
@@ -256,6 +250,19 @@ def whole_document(args: ConfigurationArgs, before: ConfigurationOutputs) -> Nod
             "storage_volume_handle": args.volume_handle,
             "weights_expected_manifest_sha256": args.expected_manifest_sha256 or seen_sha256,
         }
+    )
+
+
+def node_secrets(args: ConfigurationArgs, document: NodeDocument) -> "Secrets":
+    """Return what the machine needs to know and nobody else may read."""
+    from nodestack.provisioning import authority  # noqa: PLC0415
+    from nodestack.provisioning.workspace import Secrets  # noqa: PLC0415
+
+    names = [document.gateway_address, *document.gateway_names]
+    names += [document.gateway_hostname] if document.gateway_hostname else []
+    issuer = authority.issuer(args.ssh_private_key.get_secret_value(), args.identity, names)
+    return Secrets(
+        api_keys=args.api_keys, issuer=SecretStr(issuer), hub_token=args.hub_token, alert_secret=args.alert_secret
     )
 
 

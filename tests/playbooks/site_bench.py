@@ -21,8 +21,9 @@ from nodestack.clouds.base import LocalAccount, Node, NodeRequest, NodeStatus, V
 from nodestack.clouds.local import LocalCloud
 from nodestack.planning.document import node_document
 from nodestack.planning.plan import make_plan
+from nodestack.provisioning import authority
 from nodestack.provisioning.document import NodeDocument, document_sha256
-from nodestack.provisioning.workspace import PLAYBOOKS
+from nodestack.provisioning.workspace import PLAYBOOKS, Secrets
 from nodestack.settings import parse
 from tests.stacks import config
 
@@ -100,18 +101,31 @@ class Bench:
     def document(self, **changes: object) -> NodeDocument:
         """Return the local stack's document for this node, with changed fields."""
         settings, catalog = parse(config(**self.sections)), load()
-        (self.directory / "api_key").write_text(API_KEY)
-        (self.directory / "hub_token").write_text(HUB_TOKEN)
+        files = {
+            "gateway_keys_file": json.dumps({"default": API_KEY}),
+            "gateway_issuer_file": self.secrets().issuer.get_secret_value(),
+            "weights_token_file": HUB_TOKEN,
+        }
+        for name, text in files.items():
+            (self.directory / name).write_text(text)
         planned = node_document(settings, make_plan(settings.request, catalog), catalog)
         machine = {
             "base_identity": self.node.identity,
             "storage_device": "/dev/vdb",
             "storage_volume_handle": "",
             "weights_expected_manifest_sha256": "",
-            "weights_token_file": str(self.directory / "hub_token"),
-            "vllm_api_key_file": str(self.directory / "api_key"),
+            "gateway_address": self.node.address,
+            "monitoring_receiver_secret_file": "",
+            **{name: str(self.directory / name) for name in files},
         }
         return NodeDocument(**(planned | machine | changes))
+
+    def secrets(self) -> Secrets:
+        """Return what this node needs to know and nobody else may read."""
+        issuer = authority.issuer((self.directory / "key").read_text(), self.node.identity, [self.node.address])
+        return Secrets(
+            api_keys={"default": SecretStr(API_KEY)}, issuer=SecretStr(issuer), hub_token=SecretStr(HUB_TOKEN)
+        )
 
     def play(
         self,
