@@ -157,6 +157,7 @@ def test_what_requires_the_gate_starts_on_good_hardware_and_not_on_bad(upgrade: 
     bench.on("sudo systemctl daemon-reload && sudo systemctl enable serving")
     bench.reboot()
     assert bench.on("systemctl is-active nodestack-fabric serving").split() == ["active", "active"]
+    assert "nodestack_fabric_pass 1" in bench.on("cat /var/lib/nodestack/metrics/fabric.prom").splitlines()
     bench.record("h100-pix-gpu2-gpu3")
     try:
         bench.reboot()
@@ -165,6 +166,8 @@ def test_what_requires_the_gate_starts_on_good_hardware_and_not_on_bad(upgrade: 
         assert play.exit_code != 0
         assert "topology GPU2-GPU3: expected NV18, saw PIX: ask the provider to replace the node" in play.text
         assert json.loads(bench.on("cat /var/lib/nodestack/results/fabric.json"))["pass"] is False
+        told = bench.on("cat /var/lib/nodestack/metrics/fabric.prom").splitlines()
+        assert {"nodestack_fabric_pass 0", 'nodestack_fabric_check{check="topology"} 0'} <= set(told)
     finally:
         bench.record("h100-sxm5-x8")
 
@@ -223,7 +226,7 @@ def test_four_h200_of_a_shared_board_need_no_fabric_manager_and_pass(upgrade: Up
     bench.record("h200-sxm5-x4")
     try:
         bench.on("sudo systemctl stop nvidia-fabricmanager")
-        play = bench.play("nvidia_driver", "fabric", **FOUR_H200)
+        play = bench.play("nvidia_driver", "fabric", fabric_again=True, **FOUR_H200)
         assert play.exit_code == 0, play.text
         assert bench.on("systemctl is-active nvidia-fabricmanager") == "inactive"
         again = bench.play("nvidia_driver", "fabric", **FOUR_H200)
