@@ -14,7 +14,7 @@ SCRIPTS := $(addprefix playbooks/roles/,base/files/status bench/files/bench fabr
 LOCK := "$$PWD/.nodestack/uv" pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help up verify bench down purge outputs key ca init env setup test check qualify qualify-spine qualify-planning qualify-clouds lock
+.PHONY: help up verify bench down purge outputs key ca init env setup test check qualify qualify-spine qualify-planning qualify-clouds qualify-monitoring lock
 
 help: ## Show this
 	@echo "nodestack: declare a GPU node stack, get a verified, private LLM endpoint."
@@ -71,7 +71,7 @@ check: ## Run the linters, the type checker and the import contracts
 	@PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --strict
 	@git ls-files -z | xargs -0 grep -lzZP '\A#!.*\b(ba|da)?sh\b' | xargs -0 shellcheck
 
-qualify: check test qualify-spine qualify-planning qualify-clouds ## Run everything: checks, tests, drills and benchmarks
+qualify: check test qualify-spine qualify-planning qualify-clouds qualify-monitoring ## Run everything: checks, tests, drills and benchmarks
 
 qualify-spine: ## Run the drills of a single node's whole life
 	@$(BOOTSTRAP) venv check engine local
@@ -90,6 +90,10 @@ qualify-clouds: ## Run all that clouds promise: each fault at each request as a 
 	@$(PY) -m pytest -p tests.drills tests/clouds/spheron tests/clouds/verda tests/clouds/simulated tests/clouds/test_ssh.py \
 		tests/lifecycle tests/plugin tests/commands/test_offers.py tests/commands/test_sweep.py tests/e2e/test_simulated_cloud.py \
 		tests/e2e/test_cloud_faults.py
+
+qualify-monitoring: ## Run every alert, in promtool and live: broken hardware, full disks, real vLLM under pressure
+	@$(BOOTSTRAP) venv check engine local
+	@$(PY) -m pytest -p tests.drills tests/playbooks/monitoring tests/e2e/test_monitored.py
 
 setup: ## Set up this machine and nothing more
 	@$(BOOTSTRAP) venv check engine $(NODES)

@@ -20,6 +20,7 @@ SECRETS = Secrets(
     api_keys={"alice": SecretStr("sk-secret-of-tests")},
     issuer=SecretStr("issuer of tests"),
     hub_token=SecretStr("hf_secret_of_tests"),
+    alert_secret=SecretStr("alert-secret-of-tests"),
 )
 
 
@@ -70,20 +71,21 @@ def test_secrets_are_files_of_their_owner_and_in_no_variable(connection: Connect
             ("gateway_keys_file", '{"alice": "sk-secret-of-tests"}'),
             ("gateway_issuer_file", "issuer of tests"),
             ("weights_token_file", "hf_secret_of_tests"),
+            ("monitoring_receiver_secret_file", "alert-secret-of-tests"),
         ):
             path = Path(variables[variable])
             assert path.read_text() == f"{secret}\n"
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
         for named in ("env/extravars", "inventory.json"):
             text = (directory / named).read_text()
-            assert not [secret for secret in ("sk-secret-of-tests", "hf_secret_of_tests") if secret in text]
+            assert not [secret for secret in ("sk-secret-of-tests", "hf_secret_of_tests", "alert-secret-of-tests") if secret in text]
             assert "PRIVATE KEY" not in text
         assert variables["nodestack_document_sha256"] == document_sha256(document)
         known = f"[127.77.0.9]:2222 {connection.host_public_key}\n"
         assert (directory / "known_hosts").read_text() == known
 
 
-def test_without_a_hub_token_its_file_is_named_by_nothing(connection: Connection) -> None:
+def test_without_a_token_its_file_is_named_by_nothing(connection: Connection) -> None:
     with workspace.workspace() as directory:
         workspace.fill(
             directory,
@@ -93,7 +95,8 @@ def test_without_a_hub_token_its_file_is_named_by_nothing(connection: Connection
             run="r",
             applied=None,
         )
-        assert json.loads((directory / "env" / "extravars").read_text())["weights_token_file"] == ""
+        variables = json.loads((directory / "env" / "extravars").read_text())
+        assert (variables["weights_token_file"], variables["monitoring_receiver_secret_file"]) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """A real local node that is watched; where an engine is wanted, what a real one said is told again."""
 
 import json
+import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +78,26 @@ class Watched:
         """Wait until alerts do not fire any more."""
         self.until(lambda: not set(names) & self.alerts().keys(), f"{', '.join(names)} must end")
 
+    @contextmanager
+    def tunnel(self, port: int) -> Iterator[str]:
+        """Reach a port of the node's loopback from here, as an operator does; yields its URL."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            here = free.getsockname()[1]
+        node, directory = self.bench.node, self.bench.directory
+        command = [
+            *("ssh", "-N", "-L", f"127.0.0.1:{here}:127.0.0.1:{port}", "-i", f"{directory}/key"),
+            *("-o", f'UserKnownHostsFile="{directory}/known_hosts"', "-o", "ExitOnForwardFailure=yes"),
+            *("-o", "BatchMode=yes", "-p", str(node.ssh_port), f"{node.ssh_user}@{node.address}"),
+        ]
+        opened = subprocess.Popen(command)
+        try:
+            self.until(lambda: _answers(here), "the tunnel is open")
+            yield f"http://127.0.0.1:{here}"
+        finally:
+            opened.terminate()
+            opened.wait()
+
     def measure(self, **telemetry: Any) -> None:
         """Have the GPUs of a healthy board measure something else from now on."""
         healthy = hardware.load("h100-sxm5-x8")
@@ -84,6 +107,11 @@ class Watched:
     def write(self, path: str, text: str) -> None:
         """Write a file as root."""
         self.bench.on(f"sudo tee {path} >/dev/null <<'ENDS'\n{text.rstrip()}\nENDS")
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="package")
