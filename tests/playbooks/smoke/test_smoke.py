@@ -232,9 +232,14 @@ def test_a_runner_that_cannot_cut_reasoning_short_is_asked_without_it(smoke: Smo
     assert ["thinking_token_budget" in body for body in api.asked] == [True] + [False] * (len(api.asked) - 1)
 
 
-def test_the_gateway_is_asked_where_there_is_one(smoke: Smoke, api: Api) -> None:
+def test_the_gateway_is_asked_where_there_is_one(smoke: Smoke, api: Api, tmp_path: Path) -> None:
     assert smoke.run("chat_reasoning_tools", f"--gateway-url={smoke.url}").returncode == 0
     assert smoke.result()["checks"][-1]["check"] == "through the gateway"
+    key = tmp_path / "gateway_key"
+    key.write_text("sk-of-the-nodes-own-probes\n")
+    own_key = smoke.run("chat_reasoning_tools", f"--gateway-url={smoke.url}", f"--gateway-key-file={key}", "--again")
+    assert "seen HTTP 401" in own_key.stderr, "that key goes to the gateway and no other"
+    assert smoke.failed() == ["through the gateway"]
     run = smoke.run("chat_reasoning_tools", "--gateway-url=http://127.0.0.1:1", "--again")
     assert "through the gateway: expected HTTP 401 without a key" in run.stderr
     assert "Connection refused" in run.stderr
