@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.q
 
 LOAD = "--prompt-tokens 32 --output-tokens 48 --requests 8 --concurrency 4"
 REGRESSION = 3
-# What a quota of a fifth of the CPU does, for as long as a measurement takes and for two minutes and a half at most: limits
-# of control groups are not enforced on a local node.
+# What a quota of a fifth of the CPU does, for as long as a measurement takes and for three minutes at most: limits of
+# control groups are not enforced on a local node.
 QUOTA = (
     "pid=$(systemctl show -p MainPID --value nodestack-vllm); rm -f /run/unthrottled; turn=0; "
     "while [ $turn -lt 600 ] && [ ! -e /run/unthrottled ]; do "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -232,9 +233,14 @@ def test_a_runner_that_cannot_cut_reasoning_short_is_asked_without_it(smoke: Smo
     assert ["thinking_token_budget" in body for body in api.asked] == [True] + [False] * (len(api.asked) - 1)
 
 
-def test_the_gateway_is_asked_where_there_is_one(smoke: Smoke, api: Api) -> None:
+def test_the_gateway_is_asked_where_there_is_one(smoke: Smoke, api: Api, tmp_path: Path) -> None:
     assert smoke.run("chat_reasoning_tools", f"--gateway-url={smoke.url}").returncode == 0
     assert smoke.result()["checks"][-1]["check"] == "through the gateway"
+    key = tmp_path / "gateway_key"
+    key.write_text("sk-of-the-nodes-own-probes\n")
+    own_key = smoke.run("chat_reasoning_tools", f"--gateway-url={smoke.url}", f"--gateway-key-file={key}", "--again")
+    assert "seen HTTP 401" in own_key.stderr, "that key goes to the gateway and no other"
+    assert smoke.failed() == ["through the gateway"]
     run = smoke.run("chat_reasoning_tools", "--gateway-url=http://127.0.0.1:1", "--again")
     assert "through the gateway: expected HTTP 401 without a key" in run.stderr
     assert "Connection refused" in run.stderr
@@ -297,11 +303,14 @@ def test_the_key_is_in_nothing_that_is_written(smoke: Smoke, api: Api) -> None:
     assert all(KEY not in text for text in [run.stdout, run.stderr, *written])
 
 
-def test_the_names_of_metrics_have_their_source_and_are_the_engines_own() -> None:
+def test_every_metric_of_the_engine_that_a_role_relies_on_is_asked_for() -> None:
     listed = json.loads((PROGRAMS / "engine-metrics.json").read_text())
     assert listed["source"] and listed["date"]
-    assert len(set(listed["metrics"])) == len(listed["metrics"])
-    assert all(name.startswith("vllm:") for name in listed["metrics"])
+    roles = [path for path in PROGRAMS.parents[1].iterdir() if path.name != "smoke"]
+    texts = [path.read_bytes() for role in roles for path in role.rglob("*") if path.suffix in {".py", ".j2", ".json"}]
+    used = {name.decode() for text in texts for name in re.findall(rb"vllm:[a-z_]+", text)}
+    assert used, "at least measuring relies on some"
+    assert {name for name in used if not {name, f"{name}_bucket"} & set(listed["metrics"])} == set()
 
 
 def test_as_a_program_it_says_what_it_needs(smoke: Smoke) -> None:

@@ -17,7 +17,7 @@ from nodestack_smoke.question import Asked
 from nodestack_smoke.result import Check, first_failure, read_file, replace_file, write_metrics
 from nodestack_smoke.server import NoAnswer, Refused, Server, short
 
-CREDENTIAL = "api_key"
+CREDENTIAL, GATEWAY_CREDENTIAL = "api_key", "gateway_key"
 PROBE_ATTEMPTS, PROBE_PAUSE_S = 2, 5.0
 
 
@@ -36,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         engine_version=given.engine_version,
         metrics=tuple(json.loads(given.metrics.read_text(encoding="utf-8"))["metrics"]),
         service=running,
-        gateway=Server(given.gateway_url, given.model, key, given.timeout_s, given.gateway_ca)
-        if given.gateway_url
-        else None,
+        gateway=_gateway(given, key),
     )
     return _probe(given, asked) if given.light else _gate(given, asked)
 
@@ -90,6 +88,15 @@ def _probe(given: argparse.Namespace, asked: Asked) -> int:
     return 0
 
 
+def _gateway(given: argparse.Namespace, key: str) -> Server | None:
+    """Return the gateway, asked with the key that the node has for it, or with the engine's where it has none."""
+    if not given.gateway_url:
+        return None
+    if given.gateway_key_file is not None:
+        key = given.gateway_key_file.read_text(encoding="ascii").strip()
+    return Server(given.gateway_url, given.model, key, given.timeout_s, given.gateway_ca)
+
+
 def _parser() -> argparse.ArgumentParser:
     credentials = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/etc/nodestack/credentials"))
     parser = argparse.ArgumentParser(prog="smoke", description="Ask the server what its users will ask.")
@@ -102,6 +109,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start-timeout-s", type=float, default=0, help="seconds a start of the service may take")
     parser.add_argument("--gateway-url", default="", help="of the gateway, without the path; left out, none is asked")
     parser.add_argument("--gateway-ca", type=Path, help="file of the authority of the gateway's certificate")
+    gateway_key = credentials / GATEWAY_CREDENTIAL
+    parser.add_argument(
+        "--gateway-key-file",
+        type=Path,
+        default=gateway_key if gateway_key.exists() else None,
+        help="key for the gateway (default: the unit's credential, or the engine's key)",
+    )
     parser.add_argument("--key-file", type=Path, default=credentials / CREDENTIAL)
     parser.add_argument("--metrics", type=Path, default=Path("/usr/local/lib/nodestack/engine-metrics.json"))
     parser.add_argument("--unit", default="nodestack-vllm.service")
