@@ -50,8 +50,11 @@ here = Path(__file__).parent
 state = json.loads((here / "unit.json").read_text())
 with (here / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
-unit = sys.argv[2]
-if sys.argv[1] == "restart":
+unit = sys.argv[-1] if sys.argv[1] != "show" else sys.argv[2]
+if sys.argv[1] == "stop":
+    state |= {"active": "inactive", "sub": "dead"}
+    (here / "unit.json").write_text(json.dumps(state))
+elif sys.argv[1] == "start":
     if state["gate"] == "failed":
         sys.exit("A dependency job for the unit failed.")
     state |= {"active": "active", "sub": "running", "invocation": state["invocation"] + "+"}
@@ -109,7 +112,7 @@ class Machine:
 
     def start(self, timeout_s: float = 10) -> "subprocess.CompletedProcess[str]":
         return run(
-            "start", "--unit=nodestack-vllm.service", "--gate=nodestack-weights.service", f"--health={self.url}/health",
+            "start", "--unit=nodestack-vllm.service", "--gate=nodestack-weights.service", f"--server={self.url}",
             f"--timeout-s={timeout_s}", f"--made-from={self.options}", f"--made-from={self.weights}",
             '--result={"version": "0.23.0", "build": "cpu", "options": {"port": 1}}',
             f"--state-directory={self.state}", f"--progress={self.progress}", PATH=f"{self.bin}:{os.environ['PATH']}",

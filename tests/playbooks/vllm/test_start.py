@@ -16,7 +16,7 @@ def test_it_is_started_once_and_left_alone_while_nothing_changes(machine: Machin
     first, second = machine.start(), machine.start()
     assert first.stdout.startswith('{"changed": true')
     assert second.stdout == '{"changed": false, "seconds": null}\n'
-    assert machine.calls("restart") == 1
+    assert machine.calls("start") == 1
     assert machine.result()["pass"] is True
     assert machine.result()["start_seconds"] is not None
     assert machine.result()["unit"] == "nodestack-vllm.service"
@@ -29,7 +29,7 @@ def test_changed_options_and_a_replaced_shard_restart_it(machine: Machine) -> No
     assert '"changed": true' in machine.start().stdout
     (machine.weights / "model.safetensors").write_bytes(b"other")
     assert '"changed": true' in machine.start().stdout
-    assert machine.calls("restart") == 3
+    assert machine.calls("start") == 3
 
 
 def test_a_service_that_somebody_restarted_or_stopped_is_started_anew(machine: Machine) -> None:
@@ -48,7 +48,7 @@ def test_a_crash_is_told_at_once_by_its_cause_and_systemd_stops_trying(machine: 
         "the engine ended while starting: ValueError: fp8_e5m2 kv-cache is not supported with fp8 checkpoints.; "
         "see journalctl -u nodestack-vllm.service\n"
     )
-    assert machine.calls("stop") == 1
+    assert machine.calls("stop") == 2
     assert machine.result()["pass"] is False
 
 
@@ -72,7 +72,7 @@ def test_an_engine_that_never_answers_ends_the_wait_with_its_last_words_and_is_r
     assert run.returncode == 1
     assert "within 2 s, last it said: Loading weights, shard 3 of 81" in run.stderr
     machine.start(timeout_s=2)
-    assert machine.calls("restart") == 2
+    assert machine.calls("start") == 2
 
 
 def test_a_start_that_an_earlier_run_was_cut_off_from_goes_on(machine: Machine) -> None:
@@ -80,5 +80,5 @@ def test_a_start_that_an_earlier_run_was_cut_off_from_goes_on(machine: Machine) 
     (machine.state / "results" / "engine.json").unlink()
     run = machine.start()
     assert '"changed": false' in run.stdout
-    assert machine.calls("restart") == 1
+    assert machine.calls("start") == 1
     assert machine.result()["pass"] is True

@@ -259,5 +259,6 @@ def _stop_service(args: ConfigurationArgs, call: Call) -> None:
         call.progress(f"stopping {engine.unit}")
         opened.run(
             f"sudo -n systemctl stop {shlex.quote(engine.unit)}",
-            args.document.vllm_shutdown_timeout_s + _STOP_MARGIN_S,
+            # Once before the engine is told to end, and as long again by the engine itself.
+            2 * args.document.vllm_shutdown_timeout_s + _STOP_MARGIN_S,
         )

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -13,6 +14,15 @@ def replace_file(path: Path, text: str) -> None:
     beside.write_text(text, encoding="utf-8")
     beside.chmod(0o644)
     beside.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a file, an empty one where there is none or it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 class Progress:

@@ -6,20 +6,18 @@ Prints {"changed", "seconds"}. Exit 1 and one line on stderr when it does not co
 import argparse
 import hashlib
 import json
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from nodestack_vllm import EngineError, journal
-from nodestack_vllm.progress import Progress, replace_file
+from nodestack_vllm import EngineError, journal, unit
+from nodestack_vllm.progress import Progress, read_json, replace_file
 
 POLL_S = 0.5
-HEALTH_TIMEOUT_S = 5.0
+STATE_DIRECTORY = Path("/var/lib/nodestack")
+PROGRESS = Path("/run/nodestack/progress.json")
 
 
 class Service(NamedTuple):
@@ -28,27 +26,39 @@ class Service(NamedTuple):
     Attributes:
         unit: Its unit.
         gate: The unit that must succeed before, whose words explain a refusal.
-        health: URL that answers 200 once it serves.
+        server: Its URL without a path; /health answers 200 once it serves.
         timeout_s: Seconds from start until then.
         made_from: Files, links and directories of files that it was started from.
-        record: Where is kept what the running service was started from.
+        result: Version, build and options, for the result.
     """
 
     unit: str
     gate: str
-    health: str
+    server: str
     timeout_s: float
     made_from: tuple[Path, ...]
-    record: Path
+    result: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {**self._asdict(), "made_from": [str(path) for path in self.made_from]}
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> "Service":
+        """Return what `as_dict` gave."""
+        return cls(**{**content, "made_from": tuple(map(Path, content["made_from"]))})
 
 
-class State(NamedTuple):
-    """The unit as systemd has it."""
+class Started(NamedTuple):
+    """How long a start took.
 
-    active: str
-    sub: str
-    invocation: str
-    restarts: int
+    Attributes:
+        seconds: From start until it answered.
+        gap_seconds: From when the former one was told to stop, and took no more requests, until then; None where none ran.
+    """
+
+    seconds: float
+    gap_seconds: float | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,60 +66,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="start", description="Start the engine's service and wait for it.")
     parser.add_argument("--unit", required=True)
     parser.add_argument("--gate", required=True)
-    parser.add_argument("--health", required=True)
+    parser.add_argument("--server", required=True)
     parser.add_argument("--timeout-s", type=float, required=True)
     parser.add_argument("--made-from", type=Path, action="append", default=[])
     parser.add_argument("--result", required=True, help="JSON: version, build and options, for the result")
-    parser.add_argument("--state-directory", type=Path, default=Path("/var/lib/nodestack"))
-    parser.add_argument("--progress", type=Path, default=Path("/run/nodestack/progress.json"))
+    parser.add_argument("--state-directory", type=Path, default=STATE_DIRECTORY)
+    parser.add_argument("--progress", type=Path, default=PROGRESS)
     given = parser.parse_args(arguments)
-    record = given.state_directory / "engine-start.json"
-    service = Service(given.unit, given.gate, given.health, given.timeout_s, tuple(given.made_from), record)
-    result_path = given.state_directory / "results" / "engine.json"
-    result = {**json.loads(given.result), "unit": service.unit}
+    service = Service(
+        given.unit, given.gate, given.server, given.timeout_s, tuple(given.made_from), json.loads(given.result)
+    )
     try:
         with Progress(given.progress) as progress:
-            seconds = start(service, progress)
+            started = start(service, given.state_directory, progress)
     except EngineError as error:
-        replace_file(result_path, json.dumps({"pass": False, **result, "start_seconds": None}) + "\n")
         sys.stderr.write(f"{error}\n")
         return 1
-    if seconds is None:
-        before = _read(result_path)
-        seconds_then = before.get("start_seconds")
-        content = {"pass": True, **result, "start_seconds": seconds_then}
-        if before != content:
-            replace_file(result_path, json.dumps(content) + "\n")
-    else:
-        replace_file(result_path, json.dumps({"pass": True, **result, "start_seconds": seconds}) + "\n")
-    print(json.dumps({"changed": seconds is not None, "seconds": seconds}))
+    print(json.dumps({"changed": started is not None, "seconds": started.seconds if started else None}))
     return 0
 
 
-def start(service: Service, progress: Progress) -> float | None:
-    """Return the seconds until it was healthy, or None when it runs already with what is configured.
+def start(service: Service, state_directory: Path, progress: Progress, failure: str = "") -> Started | None:
+    """Return how long it took, or None when it runs already with what is configured; write the result.
+
+    Args:
+        service: What is started.
+        state_directory: Where the record of it and the result are.
+        progress: Where it is shown.
+        failure: Why a newer configuration does not serve instead, for the result; "" when none failed.
 
     Raises:
         EngineError: It ended, or did not answer in time.
     """
-    digest = fingerprint(service.made_from)
-    state = _state(service.unit)
-    started = time.monotonic()
-    if state.active == "active" and _read(service.record) == {"fingerprint": digest, "invocation": state.invocation}:
-        if _healthy(service):
-            return None
-        # An earlier run started it just so and was cut off: its start goes on.
-    else:
-        progress.show("verifying the weights, then starting the engine")
-        _restart(service)
-        record = {"fingerprint": digest, "invocation": _state(service.unit).invocation}
-        replace_file(service.record, json.dumps(record) + "\n")
+    result_path = state_directory / "results" / "engine.json"
+    result: dict[str, Any] = {**service.result, "unit": service.unit, "failure": failure}
+    none: dict[str, Any] = {"start_seconds": None, "gap_seconds": None}
     try:
-        _wait(service, progress, started)
-    except EngineError:
-        service.record.unlink(missing_ok=True)
+        started = _start(service, record_path(state_directory), progress)
+    except EngineError as error:
+        result["failure"] = failure or str(error)
+        replace_file(result_path, json.dumps({"pass": False, **result, **none}) + "\n")
         raise
-    return round(time.monotonic() - started, 1)
+    before = read_json(result_path)
+    seconds = {name: before.get(name) for name in none}
+    if started:
+        seconds = {"start_seconds": started.seconds, "gap_seconds": started.gap_seconds}
+    content = {"pass": True, **result, **seconds}
+    if before != content:
+        replace_file(result_path, json.dumps(content) + "\n")
+    return started
+
+
+def record_path(state_directory: Path) -> Path:
+    """Return where is kept what the running service was started from."""
+    return state_directory / "engine-start.json"
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
@@ -138,22 +148,59 @@ def _describe(paths: Sequence[Path]) -> Iterator[str]:
             yield f"{path} is missing"
 
 
-def _restart(service: Service) -> None:
+def _start(service: Service, record: Path, progress: Progress) -> Started | None:
+    digest = fingerprint(service.made_from)
+    known = read_json(record)
+    state = unit.state(service.unit)
+    stopping = starting = time.monotonic()
+    ran = state.active == "active"
+    if ran and (known.get("fingerprint"), known.get("invocation")) == (digest, state.invocation):
+        if unit.answers(f"{service.server}/health"):
+            return None
+        # An earlier run started it just so and was cut off: its start goes on.
+        ran = False
+    else:
+        _stop(service, progress)
+        starting = time.monotonic()
+        progress.show("verifying the weights, then starting the engine")
+        _begin(service)
+        content = {"fingerprint": digest, "invocation": unit.state(service.unit).invocation, "service": service.as_dict()}
+        replace_file(record, json.dumps(content) + "\n")
+    try:
+        _wait(service, progress, starting)
+    except EngineError:
+        record.unlink(missing_ok=True)
+        raise
+    now = time.monotonic()
+    return Started(round(now - starting, 1), round(now - stopping, 1) if ran else None)
+
+
+def _stop(service: Service, progress: Progress) -> None:
+    """Stop it as its unit says, which lets requests in flight finish; systemd sees to it that this ends."""
+    unit.systemctl("stop", "--no-block", service.unit, check=False)
+    while unit.state(service.unit).active not in ("inactive", "failed"):
+        load = unit.load(service.server)
+        progress.show(f"waiting for {load.requests} requests to finish" if load else "stopping the engine")
+        time.sleep(POLL_S)
+
+
+def _begin(service: Service) -> None:
     # Whatever failed before was another configuration: it does not count against this one.
-    _systemctl("reset-failed", service.unit, service.gate, check=False)
-    run = _systemctl("restart", service.unit, check=False)
+    unit.systemctl("reset-failed", service.unit, service.gate, check=False)
+    run = unit.systemctl("start", service.unit, check=False)
     if run.returncode == 0:
         return
-    words = journal.last_words(service.gate) if _state(service.gate).active == "failed" else run.stderr.strip()
+    words = journal.last_words(service.gate) if unit.state(service.gate).active == "failed" else run.stderr.strip()
     raise EngineError(
         f"{service.unit} was not started: {words or 'systemd does not say why'}; see journalctl -u {service.gate}"
     )
 
 
 def _wait(service: Service, progress: Progress, started: float) -> None:
-    first = _state(service.unit)
+    first = unit.state(service.unit)
+    health = f"{service.server}/health"
     while True:
-        state = _state(service.unit)
+        state = unit.state(service.unit)
         if (
             state.active not in ("active", "activating")
             or state.sub == "auto-restart"
@@ -161,50 +208,20 @@ def _wait(service: Service, progress: Progress, started: float) -> None:
         ):
             words = journal.last_error(service.unit, first.invocation)
             # One start is enough to judge a new configuration by; systemd would go on trying.
-            _systemctl("stop", service.unit, check=False)
+            unit.systemctl("stop", service.unit, check=False)
             raise EngineError(f"the engine ended while starting: {words}; see journalctl -u {service.unit}")
-        if _healthy(service):
+        if unit.answers(health):
             return
         waited_s = time.monotonic() - started
         if waited_s > service.timeout_s:
             words = journal.last_words(service.unit, state.invocation) or "nothing"
             raise EngineError(
-                f"the engine did not answer {service.health} within {service.timeout_s:.0f} s, last it said: {words}; "
+                f"the engine did not answer {health} within {service.timeout_s:.0f} s, last it said: {words}; "
                 f"see journalctl -u {service.unit}"
             )
         stage = journal.stage(service.unit, state.invocation)
         progress.show(f"starting the engine: {stage}, {waited_s:.0f} s")
         time.sleep(POLL_S)
-
-
-def _healthy(service: Service) -> bool:
-    try:
-        with urllib.request.urlopen(service.health, timeout=HEALTH_TIMEOUT_S) as reply:  # noqa: S310
-            return bool(reply.status == 200)  # noqa: PLR2004
-    except (OSError, urllib.error.URLError):
-        return False
-
-
-def _state(unit: str) -> State:
-    properties = ("ActiveState", "SubState", "InvocationID", "NRestarts")
-    shown = _systemctl("show", unit, "--property", ",".join(properties)).stdout
-    values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-    restarts = values.get("NRestarts", "0")
-    return State(values["ActiveState"], values["SubState"], values["InvocationID"], int(restarts or 0))
-
-
-def _systemctl(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["systemctl", *arguments], capture_output=True, text=True, check=check, stdin=subprocess.DEVNULL
-    )
-
-
-def _read(path: Path) -> dict[str, object]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 if __name__ == "__main__":
