@@ -95,6 +95,8 @@ class Machine:
         self.weights.mkdir()
         self.progress = directory / "progress.json"
         self.healthy = True
+        # Options with this word in them do not come up.
+        self.poison = "poison"
         self.url = ""
         self.say("unit", "")
         self.say("gate", "")
@@ -118,6 +120,16 @@ class Machine:
             f"--state-directory={self.state}", f"--progress={self.progress}", PATH=f"{self.bin}:{os.environ['PATH']}",
         )  # fmt: skip
 
+    def former(self, what: str, *arguments: object) -> dict[str, Any]:
+        """Keep what runs, or return to it; return what is printed."""
+        ended = run(
+            "former", what, *arguments, f"--state-directory={self.state}", f"--progress={self.progress}",
+            PATH=f"{self.bin}:{os.environ['PATH']}",
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        content: dict[str, Any] = json.loads(ended.stdout)
+        return content
+
     def result(self) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.state / "results" / "engine.json").read_text())
         return content
@@ -129,7 +141,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if one.healthy else 503)
+            self.send_response(200 if one.healthy and one.poison not in one.options.read_text() else 503)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -24,7 +24,9 @@ SETTLED_S = 5.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run once; return the exit status, 0 however long it took: what is told to stop has to stop."""
-    parser = argparse.ArgumentParser(prog="engine-drain", description="Keep requests out of the engine, or let them in.")
+    parser = argparse.ArgumentParser(
+        prog="engine-drain", description="Keep requests out of the engine, or let them in."
+    )
     parser.add_argument("what", choices=["on", "off"])
     parser.add_argument("--server", required=True, help="URL of the engine, without a path")
     parser.add_argument("--timeout-s", type=float, required=True)

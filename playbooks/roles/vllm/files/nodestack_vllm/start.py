@@ -164,7 +164,11 @@ def _start(service: Service, record: Path, progress: Progress) -> Started | None
         starting = time.monotonic()
         progress.show("verifying the weights, then starting the engine")
         _begin(service)
-        content = {"fingerprint": digest, "invocation": unit.state(service.unit).invocation, "service": service.as_dict()}
+        content = {
+            "fingerprint": digest,
+            "invocation": unit.state(service.unit).invocation,
+            "service": service.as_dict(),
+        }
         replace_file(record, json.dumps(content) + "\n")
     try:
         _wait(service, progress, starting)
