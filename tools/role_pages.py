@@ -15,9 +15,11 @@ PAGE = ROOT / "docs" / "roles.md"
 HEAD = """\
 # Roles and their variables
 
-Written from each role's `meta/argument_specs.yml` by `.venv/bin/python -m tools.role_pages`, which Ansible checks the variables by before
-a role begins. `nodestack` sets those that are required, from a stack's settings; see [configure.md](configure.md) for these. The
-others are for whoever plays the roles by hand, or keeps a value of his own in an inventory.
+Written from each role's `meta/argument_specs.yml`, by which Ansible checks the variables before the role begins:
+`.venv/bin/python -m tools.role_pages` writes it anew.
+
+`nodestack` sets the required ones from a stack's settings, see [configure.md](configure.md). The others are for whoever
+plays the roles by hand, or keeps values of his own in an inventory.
 
 The order is that of `playbooks/site.yml`: each role may rely on the ones before.
 """

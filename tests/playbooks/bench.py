@@ -1,4 +1,4 @@
-"""A real local node for the tests of roles: all of site.yml is played on it, or single roles of it, as `make up` does."""
+"""A real local node for tests of roles: all of site.yml is played on it, or single roles of it, as `make up` does."""
 
 import json
 import os
@@ -80,8 +80,9 @@ class Bench:
     def on(self, command: str, timeout_s: float = 300) -> str:
         """Return what a command of root's prints on the node, whatever it ends with; errors are among it."""
         destination = f"{self.node.ssh_user}@{self.node.address}"
+        words = ["-p", str(self.node.ssh_port), destination, f"sudo sh -c {shlex.quote(command)}"]
         ended = subprocess.run(
-            ["ssh", *self.ssh_options, "-p", str(self.node.ssh_port), destination, f"sudo sh -c {shlex.quote(command)}"],
+            ["ssh", *self.ssh_options, *words],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout_s,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip

@@ -6,7 +6,7 @@ from tests.playbooks.vllm.conftest import Machine
 
 
 def kept(machine: Machine, tmp_path: Path) -> tuple[Path, ...]:
-    """Have a machine serve and keep what it serves with: its options, a link, a unit that is not there yet, a record."""
+    """Have a machine serve, and keep its options, a link, a unit that is not there yet and a record."""
     link, unit, record = tmp_path / "current", tmp_path / "ready.service", tmp_path / "record.json"
     link.symlink_to("first")
     record.write_text("first")

@@ -76,8 +76,9 @@ def test_systemd_takes_the_units_without_a_word_and_calls_the_engine_well_confin
         )  # fmt: skip
         assert (run.returncode, [line for line in run.stderr.splitlines() if "nodestack" in line]) == (0, [])
 
+    limit = f"--threshold={MOST_EXPOSED[build]}"
     run = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED[build]}", "--no-pager", units / FILES[0]],
+        ["systemd-analyze", "security", "--offline=true", limit, "--no-pager", units / FILES[0]],
         env=os.environ | path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-300:] + run.stderr

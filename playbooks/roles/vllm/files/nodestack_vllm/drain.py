@@ -19,7 +19,7 @@ POLL_S = 0.25
 QUIET_POLLS = 3
 """Times in a row that nothing may be in flight: a request that was let in a moment ago is in no count yet."""
 SETTLED_S = 5.0
-"""Seconds without anything to compute after which replies count as sent: a client that hung up can spoil their count."""
+"""Seconds without anything to compute after which replies count as sent: clients that hung up spoil their count."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """What served well, kept until the next one has: a newer configuration that fails is taken back for it.
 
-`keep` remembers what runs now, once it has proved itself. `return` has it serve again, and says in one line what failed and
-what became of it. Both print {"changed", "message"}.
+`keep` remembers what runs now, once it has proved itself. `return` has it serve again, and says in one line what failed
+and what became of it. Both print {"changed", "message"}.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def keep(files: Sequence[Path], along: Sequence[Path], state_directory: Path) ->
     """Remember what runs and what it was started from; return whether that was news.
 
     Args:
-        files: Text files and links that make it what it is; one of them has to differ for a return. None holds a secret.
+        files: Text files and links that make it what it is, none with a secret; one has to differ for a return.
         along: Text files about it, which are restored with those.
         state_directory: The node's records.
     """

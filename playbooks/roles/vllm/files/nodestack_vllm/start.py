@@ -54,7 +54,7 @@ class Started(NamedTuple):
 
     Attributes:
         seconds: From start until it answered.
-        gap_seconds: From when the former one was told to stop, and took no more requests, until then; None where none ran.
+        gap_seconds: From when the former one was told to stop, and took no more requests, until then; None if none ran.
     """
 
     seconds: float

@@ -25,7 +25,7 @@ class Load(NamedTuple):
 
     Attributes:
         scheduled: Requests that the engine computes, or that wait for it.
-        answering: Requests whose replies are not sent to the last byte; below 0 where clients hung up, so no proof alone.
+        answering: Requests whose replies are not sent to the last byte; below 0 where clients hung up: no proof alone.
     """
 
     scheduled: int
