@@ -245,3 +245,21 @@ def test_the_printed_line_has_what_the_unit_gets() -> None:
     for name, value in made.options.items():
         assert f"--{name}" in made.serve_command and (value is True or str(value) in made.serve_command)
     assert "--host 127.0.0.1 --port 8000 --shutdown-timeout 120" in made.serve_command
+
+
+def with_memory(gib: int | None) -> Plan:
+    catalog = load()
+    shape = catalog.shape("8x-h100-sxm5").model_copy(update={"memory_gib": gib})
+    nodes = catalog.nodes.model_copy(update={"shapes": catalog.nodes.shapes | {"8x-h100-sxm5": shape}})
+    return make_plan(request(), catalog.model_copy(update={"nodes": nodes}))
+
+
+def test_weights_are_read_ahead_unless_the_machine_is_known_to_be_too_small_for_them() -> None:
+    strategy = "safetensors-load-strategy"
+    assert [with_memory(gib).options.get(strategy) for gib in (None, 2048, 256)] == ["prefetch", "prefetch", None]
+
+
+def test_another_loader_or_a_word_of_the_stack_decides_how_weights_are_read() -> None:
+    strategy = "safetensors-load-strategy"
+    assert strategy not in plan(serving={"options": {"load-format": "fastsafetensors"}}).options
+    assert plan(serving={"options": {strategy: "lazy"}}).options[strategy] == "lazy"

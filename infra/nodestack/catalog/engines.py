@@ -111,6 +111,20 @@ class JustInTime(Fact):
     cache_variables: tuple[str, ...]
 
 
+class ReadAhead(Fact):
+    """How the engine reads weights into the page cache before it loads them.
+
+    Attributes:
+        option: Name without dashes.
+        value: What it is set to.
+        why: What comes of it, as a clause after the option.
+    """
+
+    option: str
+    value: JsonValue
+    why: str
+
+
 class Engine(Fact):
     """A vLLM version.
 
@@ -124,6 +138,7 @@ class Engine(Fact):
         batch_defaults: By GPU memory, largest first; the first that a GPU meets is its own.
         smoke_kinds: Kinds of proof that it can answer.
         reasoning_field: Field of a message that holds a reasoning parser's part.
+        read_ahead: How it reads weights ahead; None where it cannot.
         metrics: Names it exports that nodestack relies on, as Prometheus shows them.
         rules: What it or nodestack refuses beyond types and choices.
         unplanned: Options that change what the plan reckons with, each with what.
@@ -142,6 +157,7 @@ class Engine(Fact):
     reasoning_field: str
     metrics: tuple[str, ...]
     just_in_time: JustInTime
+    read_ahead: ReadAhead | None = None
     rules: tuple[OptionRule, ...]
     unplanned: dict[str, str]
 

@@ -120,6 +120,19 @@ class Draft:
             return None
         return self.capacity.at(self.level.max_model_len.value, self.level.max_num_batched_tokens.value)
 
+    @property
+    def read_ahead(self) -> dict[str, JsonValue]:
+        """The option that has weights read ahead of loading, where the engine can and the page cache may hold them.
+
+        A machine whose memory nobody knows counts as large enough: those that GPU clouds sell have more of it than their
+        GPUs. Where another loader is asked for, it reads in its own way.
+        """
+        way, has_gib = self.engine.read_ahead, self.shape.memory_gib
+        too_small = has_gib is not None and has_gib * host.GIB < self.host_memory.prefetch_bytes
+        if way is None or too_small or "load-format" in self.request.serving.options:
+            return {}
+        return {way.option: way.value}
+
     @cached_property
     def planned_options(self) -> dict[str, JsonValue]:
         """What nodestack sets, before the stack's own."""
@@ -131,7 +144,7 @@ class Draft:
             max_num_batched_tokens=level.max_num_batched_tokens.value,
             kv_cache_dtype=level.kv_cache_dtype.value,
             gpu_memory_utilization=self.request.serving.gpu_memory_utilization,
-            extra=self.profile.options,
+            extra={**self.read_ahead, **self.profile.options},
             parallel=self.parallel,
             runs_on=self.shape.runs_on,
         )
