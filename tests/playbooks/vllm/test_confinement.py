@@ -1,0 +1,133 @@
+"""What the engine may not do on a node: tried from inside its own unit, and from another user's side."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.playbooks.bench import API_KEY, HUB_TOKEN, Bench
+from tests.playbooks.vllm import probes
+
+pytestmark = [pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify]
+
+PROGRAM = "/run/nodestack-probes.py"
+UNIT = "/etc/systemd/system/nodestack-vllm.service"
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "hardening.md").read_text(encoding="utf-8")
+# What must be as in the engine's own unit; the rest of that says what runs, and when.
+CONFINES = re.compile(
+    r"(User|Group|WorkingDirectory|Environment|LoadCredential|LimitNOFILE|LimitMEMLOCK|Device\w+|Capability\w+|Keyring\w+|Lock\w+"
+    r"|NoNew\w+|Private\w+|Protect\w+|ReadWritePaths|RemoveIPC|Restrict(?!Sec)\w+|SystemCall\w+|UMask|IPAddress\w+)=.*"
+)
+# Root is above these, so that they are tried as the engine's user.
+AS_THE_USER = {"ProtectProc", "UMask"}
+# What root's processes need for these to be tried alone.
+ALONE = {"ProtectProc": ["User=vllm"], "UMask": ["User=vllm", "WorkingDirectory=/tmp"]}
+Said = dict[str, tuple[bool, str]]
+
+
+def run_as_unit(node: Bench, directives: list[str], *names: str) -> Said:
+    """Run probes as a unit with these directives and return what they said."""
+    words = [
+        *("systemd-run", "--quiet", "--wait", "--pipe", "--collect"),
+        *(word for directive in directives for word in ("--property", directive)),
+        *("/usr/bin/python3", "-I", PROGRAM, *names),
+    ]
+    said = node.on(shlex.join(words))
+    return {name: (passed, text) for name, (passed, text) in json.loads(said.splitlines()[-1]).items()}
+
+
+def directives(node: Bench) -> list[str]:
+    """Return the lines of the engine's own unit that confine it."""
+    text = node.on(f"cat {UNIT}")
+    return [line for line in text.splitlines() if CONFINES.fullmatch(line)]
+
+
+def run_like_the_engine(node: Bench) -> Said:
+    """Run all probes in a unit that is the engine's in all that confines it."""
+    unit = [
+        "[Service]",
+        "Type=oneshot",
+        f"ExecStart=/usr/bin/python3 -I {PROGRAM}",
+        "StandardOutput=truncate:/run/probes",
+    ]
+    node.put("/run/systemd/system/nodestack-probe.service", "\n".join([*unit, *directives(node), ""]))
+    said = node.on("systemctl daemon-reload; systemctl start nodestack-probe; cat /run/probes")
+    node.on("rm /run/systemd/system/nodestack-probe.service; systemctl daemon-reload")
+    return {name: (passed, text) for name, (passed, text) in json.loads(said.splitlines()[-1]).items()}
+
+
+@pytest.fixture(scope="module")
+def node(converged: Bench) -> Bench:
+    converged.put(PROGRAM, Path(probes.__file__).read_text(encoding="utf-8"))
+    converged.on(
+        f"chmod 644 {PROGRAM}; readlink /proc/1/ns/mnt | tr -d '\\n' > /tmp/nodestack-probe; chmod 644 /tmp/nodestack-probe"
+    )
+    return converged
+
+
+@pytest.fixture(scope="module")
+def inside(node: Bench) -> Said:
+    return run_like_the_engine(node)
+
+
+@pytest.fixture(scope="module")
+def open_to_root(node: Bench) -> Said:
+    found = run_as_unit(node, [])
+    as_user = run_as_unit(node, ["User=vllm", "WorkingDirectory=/tmp"], *AS_THE_USER)
+    return found | as_user
+
+
+@pytest.mark.parametrize("name", probes.PROBES)
+def test_what_a_directive_denies_is_denied_inside_the_unit(inside: Said, name: str) -> None:
+    passed, said = inside[name]
+    assert not passed, f"{name} let it through {said}"
+
+
+@pytest.mark.parametrize("name", probes.PROBES)
+def test_it_is_the_directive_that_denies_or_the_page_says_that_this_node_cannot_show_it(
+    node: Bench, open_to_root: Said, name: str
+) -> None:
+    """Root may do it without the directive, and not with it alone; where it may not anyway, the page names it."""
+    directive = name.partition(" ")[0]
+    shown = f"| `{name}` |" in PAGE
+    assert shown, f"docs/hardening.md does not name {name}"
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |"))
+    lines = [line for line in directives(node) if line.startswith(f"{directive}=")]
+    lines += [line for line in directives(node) if name.startswith("SystemCall") and line.startswith("SystemCallError")]
+    alone = run_as_unit(node, [*lines, *ALONE.get(name, [])], name)[name]
+    enforced = open_to_root[name][0] and not alone[0]
+    assert ("not on a local node" in row) is not enforced, (name, open_to_root[name], alone)
+
+
+def test_nothing_of_the_engine_is_left_in_shared_memory_when_it_ends(node: Bench) -> None:
+    code = "import ctypes; print(ctypes.CDLL(None).shmget(4711, 4096, 0o1600))"
+    command = ["User=vllm", *[line for line in directives(node) if line.startswith("RemoveIPC")]]
+    words = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect"]
+    words += [word for line in command for word in ("--property", line)]
+    assert int(node.on(shlex.join([*words, "/usr/bin/python3", "-Ic", code]))) >= 0
+    assert "4711" not in node.on("cat /proc/sysvipc/shm")
+
+
+def test_systemd_calls_the_running_unit_well_confined(node: Bench, record_property: pytest.FixtureRequest) -> None:
+    said = node.on("systemd-analyze security --no-pager nodestack-vllm.service | tail -1")
+    exposure = float(re.findall(r"(\d+\.\d) ", said)[0])
+    assert exposure <= 2.5, said
+
+
+@pytest.mark.parametrize("user", ["nobody", "vllm"])
+def test_no_key_is_readable_by_another_user_and_no_weights_are_writable(node: Bench, user: str) -> None:
+    for secret in (API_KEY, HUB_TOKEN):
+        assert secret in node.on(f"grep -rhs {secret} /etc/nodestack"), "it is there to be found"
+        places = "/etc /run /srv/nodestack/cache /var/lib /var/log /tmp /usr/local /home /root"
+        look = f"runuser -u {user} -- grep -rlsI -D skip {secret} {places}"
+        assert node.on(f"{look} | grep -v ^/run/credentials || true") == ""
+        processes = (
+            f"for p in /proc/[0-9]*; do runuser -u {user} -- grep -ls {secret} $p/environ $p/cmdline; done 2>/dev/null"
+        )
+        assert node.on(f"{processes} || true") == ""
+    if user != "vllm":
+        assert node.on(f"runuser -u {user} -- ls -A /run/credentials 2>&1 | grep -c api_key || true") == "0"
+    writable = f"runuser -u {user} -- find /srv/nodestack/weights /srv/nodestack/engines /etc/nodestack /usr/local/lib/nodestack"
+    assert node.on(f"{writable} -writable ! -type l 2>/dev/null") == ""
