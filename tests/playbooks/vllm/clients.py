@@ -1,7 +1,7 @@
 """Runs on a node: clients whose requests are under way when the engine is told to end, and others that come meanwhile.
 
-Arguments: URL, key, model, tokens of a long reply, a file that begins to exist when all long requests are answered in part, and
-one that ends it. Prints as JSON how each request ended: `finished`, `refused` cleanly before it was accepted, or what else.
+Arguments: URL, key, model, tokens of a long reply, a file that begins to exist once all long requests are sent, and one
+that ends it. Prints as JSON how each request ended: `finished`, `refused` cleanly before it was accepted, or what else.
 """
 
 import collections
@@ -81,18 +81,17 @@ class Clients:
         return http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
 
 
-def main(url: str, key: str, model: str, tokens: str, begun: str, end: str) -> None:
+def run(clients: Clients, tokens: int, begun: Path, end: Path) -> None:
     """Run the long requests, and short ones beside them until told to end."""
-    clients = Clients(url, key, model)
-    threads = [threading.Thread(target=clients.ask, args=("long", n, int(tokens))) for n in range(LONG_REQUESTS)]
+    threads = [threading.Thread(target=clients.ask, args=("long", n, tokens)) for n in range(LONG_REQUESTS)]
     for thread in threads:
         thread.start()
     while len(clients.begun) < LONG_REQUESTS:
         time.sleep(PAUSE_S)
-    Path(begun).touch()
+    begun.touch()
     deadline = time.monotonic() + PATIENCE_S
     number = LONG_REQUESTS
-    while not Path(end).exists() and time.monotonic() < deadline:
+    while not end.exists() and time.monotonic() < deadline:
         threads.append(threading.Thread(target=clients.ask, args=("short", number, 2)))
         threads[-1].start()
         number += 1
@@ -103,4 +102,4 @@ def main(url: str, key: str, model: str, tokens: str, begun: str, end: str) -> N
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(Clients(*sys.argv[1:4]), int(sys.argv[4]), Path(sys.argv[5]), Path(sys.argv[6]))

@@ -1,7 +1,7 @@
 """Runs on a node: tries what each directive of the engine's unit is to deny, and prints as JSON what was let through.
 
-Arguments: names of probes, none for all. Every probe is a process of its own, since some denials kill. Changes nothing: what
-could is asked for with arguments that no kernel takes, or undone.
+Arguments: names of probes, none for all. Every probe is a process of its own, since some denials kill. Changes nothing:
+what could is asked for with arguments that no kernel takes, or undone.
 """
 
 import ctypes
@@ -78,7 +78,6 @@ def home() -> None:
 
 
 def modules() -> None:
-    os.listdir("/usr/lib/modules")
     call("init_module", 0, 0, 0)
 
 
@@ -109,7 +108,7 @@ def namespaces() -> None:
 
 
 def suid() -> None:
-    with tempfile.NamedTemporaryFile(dir=os.environ.get("HOME", "/tmp")) as file:  # noqa: S108 - a unit's own
+    with tempfile.NamedTemporaryFile(dir=".") as file:
         os.chmod(file.name, 0o4700)
         if not Path(file.name).stat().st_mode & stat.S_ISUID:
             raise Denied("the bit is not there")
@@ -168,7 +167,7 @@ def mounts() -> None:
 
 
 def open_files() -> None:
-    with tempfile.TemporaryDirectory(dir=os.environ.get("HOME", "/tmp")) as directory:  # noqa: S108 - a unit's own
+    with tempfile.TemporaryDirectory(dir=".") as directory:
         path = Path(directory, "file")
         path.touch()
         if not path.stat().st_mode & 0o077:
