@@ -1,6 +1,6 @@
 """Write docs/roles.md: what each role does and every variable it takes, from the roles' own argument_specs.yml.
 
-Run after a change of one: `.venv/bin/python -m tools.role_pages`; a test compares the page with the roles.
+Run after a change of one: `.venv/bin/python tools/role_pages.py`; a test compares the page with the roles.
 """
 
 import sys
@@ -16,7 +16,7 @@ HEAD = """\
 # Roles and their variables
 
 Written from each role's `meta/argument_specs.yml`, by which Ansible checks the variables before the role begins:
-`.venv/bin/python -m tools.role_pages` writes it anew.
+`.venv/bin/python tools/role_pages.py` writes it anew.
 
 `nodestack` sets the required ones from a stack's settings, see [configure.md](configure.md). The others are for whoever
 plays the roles by hand, or keeps values of his own in an inventory.

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tools import role_pages
+
+import role_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = role_pages.roles(ROOT)
@@ -38,7 +39,7 @@ def used(role: str) -> set[str]:
 
 def test_the_page_is_what_the_roles_say() -> None:
     found = role_pages.PAGE.read_text(encoding="utf-8")
-    assert found == role_pages.page(ROOT), "run `.venv/bin/python -m tools.role_pages`"
+    assert found == role_pages.page(ROOT), "run `.venv/bin/python tools/role_pages.py`"
 
 
 @pytest.mark.parametrize("role", ROLES)
