@@ -1,4 +1,4 @@
-"""Each role on a node that all were played on: it did what it is for, does nothing again, and says so in check mode too."""
+"""Each role on a node that all were played on: it did its part, does nothing again, and says so in check mode."""
 
 from collections.abc import Callable
 

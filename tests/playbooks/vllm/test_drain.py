@@ -154,7 +154,7 @@ def test_a_gateway_that_fails_is_told_of_and_keeps_nothing_from_stopping(
 
 def test_a_server_that_breaks_off_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise http.client.RemoteDisconnected
+        raise http.client.RemoteDisconnected("closed")
 
     monkeypatch.setattr("urllib.request.urlopen", broken)
     assert unit.load("http://127.0.0.1:9") is None
