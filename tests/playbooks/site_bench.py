@@ -177,7 +177,13 @@ class Bench:
         }
         path = self.directory / "variables.json"
         path.write_text(json.dumps(content | (variables or {})))
-        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", f"{self.node.address},", "-e", f"@{path}"]
+        command: list[str | Path] = [
+            Path(sys.executable).with_name("ansible-playbook"),
+            "-i",
+            f"{self.node.address},",
+            "-e",
+            f"@{path}",
+        ]
         command += ["--tags", ",".join(roles)] if roles else []
         command += ["--check", "--diff"] if check else []
         return [*command, PLAYBOOKS / playbook]

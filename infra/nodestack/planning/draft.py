@@ -124,8 +124,8 @@ class Draft:
     def read_ahead(self) -> dict[str, JsonValue]:
         """The option that has weights read ahead of loading, where the engine can and the page cache may hold them.
 
-        A machine whose memory nobody knows counts as large enough: those that GPU clouds sell have more of it than their
-        GPUs. Where another loader is asked for, it reads in its own way.
+        A machine whose memory nobody knows counts as large enough: those that GPU clouds sell have more of it than
+        their GPUs. Where another loader is asked for, it reads in its own way.
         """
         way, has_gib = self.engine.read_ahead, self.shape.memory_gib
         too_small = has_gib is not None and has_gib * host.GIB < self.host_memory.prefetch_bytes

@@ -115,7 +115,7 @@ class EngineResult(_Result):
     Attributes:
         options: Engine options as they were given to it.
         start_seconds: From start until it answered.
-        gap_seconds: From when the former one was told to stop, and took no more requests, until then; None where none ran.
+        gap_seconds: From when the former one took no more requests until then; None where none ran.
         failure: Why a newer configuration does not serve instead, or why none does; "" when all is as it was asked for.
     """
 

@@ -45,7 +45,7 @@ def front(converged: Bench) -> Iterator[Front]:
         yield Front(named, os.environ.get("NODESTACK_DRILL_KEY", API_KEY))
         return
     if converged.on("systemctl is-active nodestack-gateway") == "active":
-        yield Front("https://127.0.0.1:443", API_KEY)
+        yield Front(f"https://127.0.0.1:{converged.document().gateway_port}", API_KEY)
         return
     flag = "/run/nodestack/draining"
     converged.put(DRAIN, f'#!/bin/sh\nset -eu\nif [ "$1" = on ]; then : > {flag}; else rm -f {flag}; fi\n')
@@ -138,7 +138,7 @@ def test_none_of_twenty_running_requests_is_cut(converged: Bench, front: Front, 
 
 def serves(node: Bench) -> dict[str, object]:
     """Return what the running service is: its start, its options, and what the engine says of its longest sequence."""
-    asked = f"curl -s -H 'Authorization: Bearer {API_KEY}' http://127.0.0.1:{PORT}/v1/models"
+    asked = f'curl -s -H "Authorization: Bearer $(cat /etc/nodestack/credentials/api_key)" http://127.0.0.1:{PORT}/v1/models'
     return {
         "active": node.on(f"systemctl is-active {UNIT}"),
         "options": node.on("sha256sum /etc/nodestack/vllm.yaml"),
