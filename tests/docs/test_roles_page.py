@@ -31,8 +31,8 @@ def used(role: str) -> set[str]:
         if path.is_file()
     )
     made = set(re.findall(rf"^\s*(?:- )?(?:register: )?({role}_\w+)(?::|$)", text, flags=re.M))
-    # Names inside a template, and anchors.
-    made |= set(re.findall(rf"(?:{{% (?:set|for) |&)({role}_\w+)", text))
+    # Names inside a template, anchors, filters of the role's own, and variables of what a template is written for.
+    made |= set(re.findall(rf"(?:{{% (?:set|for) |&|\| |\$)({role}_\w+)", text))
     made -= set(role_pages.defaults(ROOT, role))
     return set(re.findall(rf"(?<![/.\w-]){role}_\w+\b(?!\.py)", text)) - made - {f"nodestack_{role}"}
 

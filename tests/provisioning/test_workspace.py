@@ -95,7 +95,7 @@ def test_without_a_token_its_file_is_named_by_nothing(connection: Connection) ->
             directory,
             connection=connection,
             document=node_document(),
-            secrets=SECRETS.model_copy(update={"hub_token": None}),
+            secrets=SECRETS.model_copy(update={"hub_token": None, "alert_secret": None}),
             run="r",
             applied=None,
         )
