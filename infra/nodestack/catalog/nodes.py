@@ -18,6 +18,10 @@ class Gpu(Fact):
         nvlinks: NVLinks a GPU has; 0 over PCIe.
         nvlink_gb_per_s: Speed of each in GB/s as nvidia-smi shows it; 0 over PCIe.
         peer_gb_per_s: What a GPU can send to the others of its machine, one way, in GB/s.
+        mig: Whether it can be divided.
+        sm_clock_mhz: Highest clock of its multiprocessors in MHz, where it is known.
+        pcie_generation: Generation of its PCIe link, where it is known.
+        pcie_width: Lanes of that link, where they are known.
     """
 
     name: str
@@ -28,6 +32,22 @@ class Gpu(Fact):
     nvlinks: Annotated[int, Field(ge=0)]
     nvlink_gb_per_s: Annotated[float, Field(ge=0)]
     peer_gb_per_s: PositiveFloat | None = None
+    mig: bool = False
+    sm_clock_mhz: Positive | None = None
+    pcie_generation: Positive | None = None
+    pcie_width: Positive | None = None
+
+
+class AllReduce(Fact):
+    """What NCCL's all-reduce reaches on a node that is well.
+
+    Attributes:
+        low_gb_s: Lower end of the bus bandwidths that were seen, in GB/s, at 8 GiB.
+        high_gb_s: Upper end.
+    """
+
+    low_gb_s: PositiveFloat
+    high_gb_s: PositiveFloat
 
 
 class Shape(Entry):
@@ -40,6 +60,7 @@ class Shape(Entry):
         nvswitch: Whether GPUs meet over NVSwitches, which need a fabric manager.
         runs_on: What the engine computes on; "cpu" where the GPUs are replayed.
         memory_gib: CPU memory of one machine in GiB, where it is known.
+        all_reduce: What an all-reduce reaches on one machine, where it is known.
     """
 
     gpu: str
@@ -48,6 +69,7 @@ class Shape(Entry):
     nvswitch: bool
     runs_on: Literal["gpu", "cpu"]
     memory_gib: Positive | None = None
+    all_reduce: AllReduce | None = None
 
     @property
     def gpus(self) -> int:

@@ -44,6 +44,13 @@ class NodeDocument(BaseModel):
     fabric_nvlinks_per_gpu: int = Field(description="NVLinks each GPU must have active; 0 for a node without.")
     fabric_nvlink_speed_gb_s: float = Field(description="Speed of each NVLink in GB/s.")
     fabric_nvswitch: bool = Field(description="Whether the fabric state must be Completed with Success.")
+    fabric_gpu_mig: bool = Field(description="Whether the GPU can be divided (MIG), and must not be.")
+    fabric_sm_clock_mhz: int = Field(description="Highest clock each GPU must offer in MHz; 0 for unknown.")
+    fabric_pcie_generation: int = Field(description="PCIe generation each GPU must reach; 0 for unknown.")
+    fabric_pcie_width: int = Field(description="PCIe lanes each GPU must have; 0 for unknown.")
+    fabric_busbw_gb_s: float = Field(
+        description="Bus bandwidth of NCCL's all-reduce known of such nodes in GB/s; 0 for unknown."
+    )
     fabric_wait_s: int = Field(description="Seconds to wait for the fabric to complete.")
 
     storage_device: str = Field(

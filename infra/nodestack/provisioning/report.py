@@ -40,10 +40,33 @@ class DriverResult(_Result):
     source: str
 
 
+class Measured(_Report):
+    """What was measured on the node's GPUs, as far as the programs for it are installed.
+
+    Attributes:
+        busbw_gb_s: Bus bandwidth of the last NCCL all-reduce in GB/s; None before the first.
+        date: When that was.
+        baseline_gb_s: The node's own baseline, its first run that passed; None where none did.
+        baseline_date: When that was.
+        dcgm_level: Highest level of DCGM's diagnostics that these GPUs have passed; 0 for none.
+    """
+
+    busbw_gb_s: float | None = None
+    date: str = ""
+    baseline_gb_s: float | None = None
+    baseline_date: str = ""
+    dcgm_level: int = 0
+
+
 class FabricResult(_Result):
-    """The verdict on GPUs, NVLinks and fabric."""
+    """The verdict on GPUs, NVLinks and fabric.
+
+    Attributes:
+        measured: What was measured on these GPUs; None where neither NCCL's tests nor DCGM are installed.
+    """
 
     checks: tuple[Check, ...]
+    measured: Measured | None = None
 
 
 class WeightsResult(_Result):

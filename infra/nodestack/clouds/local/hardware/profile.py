@@ -24,12 +24,14 @@ class GpuModel(Frozen):
         memory_mib: Visible memory in MiB.
         power_limit_w: Power limit in W.
         vbios: Version of the video BIOS.
+        sm_clock_mhz: Highest clock of its multiprocessors in MHz.
     """
 
     name: str
     memory_mib: Annotated[int, Field(gt=0)]
     power_limit_w: Annotated[int, Field(gt=0)]
     vbios: str
+    sm_clock_mhz: Annotated[int, Field(gt=0)]
 
 
 class Fabric(Frozen):

@@ -31,6 +31,7 @@ def render(profile: Profile) -> dict[str, bytes]:
         "list.txt": gpu_list(profile),
         "topology.txt": topology(profile),
         "nvlink.txt": nvlink(profile),
+        "nvlink-errors.txt": nvlink_errors(profile),
         "details.txt": details(profile),
         "query.json": json.dumps(query(profile), indent=1) + "\n",
     }
@@ -127,10 +128,22 @@ def nvlink(profile: Profile) -> str:
     return "\n".join(lines) + "\n"
 
 
+def nvlink_errors(profile: Profile) -> str:
+    """Return `nvidia-smi nvlink -e`: three counters a link, with an empty line after each link."""
+    lines = []
+    for index, place in enumerate(profile.gpus):
+        lines.append(f"GPU {index}: {profile.gpu.name} (UUID: {profile.uuid(place)})")
+        for link in range(profile.links_per_gpu):
+            lines += [f"\t Link {link}: {kind} Errors: 0" for kind in ("Replay", "Recovery", "CRC")]
+            lines.append("")
+    return "\n".join(lines) + "\n"
+
+
 def query(profile: Profile) -> dict[str, object]:
-    """Return the single fields behind `--query-gpu` and `--query-remapped-rows`, one row a GPU, units included."""
+    """Return the single fields behind the `--query-…` options, one row a GPU, units included."""
     return {
         "fabric": profile.fabric.model_dump(),
+        "compute_apps": [],
         "gpu": [_gpu_fields(profile, index, place) for index, place in enumerate(profile.gpus)],
         "remapped_rows": [_remapped_rows(profile, place) for place in profile.gpus],
     }
@@ -150,6 +163,12 @@ def _gpu_fields(profile: Profile, index: int, place: int) -> dict[str, str]:
         "pcie.link.gen.max": "5",
         "pcie.link.width.current": "16",
         "pcie.link.width.max": "16",
+        "pstate": "P0",
+        "clocks.max.sm": f"{gpu.sm_clock_mhz} MHz",
+        "clocks_event_reasons.hw_slowdown": "Not Active",
+        "clocks_event_reasons.hw_thermal_slowdown": "Not Active",
+        "clocks_event_reasons.sw_thermal_slowdown": "Not Active",
+        "clocks_event_reasons.hw_power_brake_slowdown": "Not Active",
         "persistence_mode": "Enabled",
         "memory.total": f"{gpu.memory_mib} MiB",
         "memory.used": "1 MiB",

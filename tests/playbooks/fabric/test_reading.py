@@ -1,60 +1,48 @@
 """What the gate reads: real layouts are understood by their header, and nothing that is not understood passes."""
 
-import importlib.util
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from nodestack_fabric import NotUnderstood, fabric_state, gpus, nvlink, topology
+from nodestack_fabric.entries import Entry, all_well
 
 from nodestack.clouds.local.hardware import load
-from nodestack.clouds.local.hardware.render import nvlink, topology
-from tests.playbooks.fabric.conftest import H100, ROLE
+from tests.playbooks.fabric.test_mutated import EXAMPLES
+from tests.playbooks.fabric.world import answers, expected
 
 PROFILE = load("h100-sxm5-x8")
-GPUS = [{"index": str(gpu), "uuid": PROFILE.uuid(gpu)} for gpu in range(8)]
-TOPOLOGY, NVLINK = topology(PROFILE), nvlink(PROFILE)
-ROWS = "".join(f"{gpu['uuid']}, No, No\n" for gpu in GPUS)
-FABRIC = "".join(f"{gpu}, Completed, Success\n" for gpu in range(8))
-LIST = "".join(f"{gpu}, NVIDIA H100 80GB HBM3, {PROFILE.uuid(gpu)}, 81559, Enabled, 0\n" for gpu in range(8))
-
-
-def _checks() -> Any:
-    spec = importlib.util.spec_from_file_location("fabric_checks", ROLE / "files/fabric_checks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-checks = _checks()
-JUDGES: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "list": (LIST, lambda text: checks.judge_gpus(checks.gpu_rows(text), H100)),
-    "rows": (ROWS, lambda text: checks.judge_rows(text, GPUS)),
-    "fabric": (FABRIC, lambda text: checks.judge_fabric(checks.fabric_states(text), GPUS, 0)),
-    "topology": (TOPOLOGY, lambda text: checks.judge_topology(text, GPUS, H100)),
-    "nvlink": (NVLINK, lambda text: checks.judge_links(text, GPUS, H100)),
+TOLD = answers(PROFILE)
+GPUS = gpus.read(TOLD["gpus"])
+H100 = expected()
+TOPOLOGY, NVLINK = TOLD["topology"], TOLD["nvlink"]
+JUDGES: dict[str, Callable[[str], list[Entry]]] = {
+    "gpus": lambda text: gpus.judge(gpus.read(text), H100),
+    "remaps": lambda text: gpus.judge_remaps(text, GPUS),
+    "fabric": lambda text: fabric_state.judge(fabric_state.read(text, 8), 0),
+    "topology": lambda text: topology.judge(text, 8, H100),
+    "nvlink": lambda text: nvlink.judge(text, GPUS, H100),
+    "nvlink-errors": lambda text: nvlink.judge_errors(text, GPUS, H100, 600),
 }
 
 
 def passes(judge: str, text: str) -> bool:
     """Return whether a judge lets a text through; the gate turns whatever is raised into a fault."""
     try:
-        entries = JUDGES[judge][1](text)
-    except Exception:
+        return all_well(JUDGES[judge](text))
+    except NotUnderstood:
         return False
-    return bool(entries) and all(entry["pass"] for entry in entries)
 
 
 @pytest.mark.parametrize("judge", JUDGES)
 def test_what_is_well_passes(judge: str) -> None:
-    assert passes(judge, JUDGES[judge][0])
+    assert passes(judge, TOLD[judge])
 
 
 @pytest.mark.parametrize("judge", JUDGES)
+@settings(max_examples=EXAMPLES)
 @given(garbage=st.text() | st.text(alphabet="GPUNIC0123456789XVSYH ,\t\n"))
 @example("")
 @example("\n")
@@ -63,11 +51,12 @@ def test_garbage_never_passes(judge: str, garbage: str) -> None:
 
 
 @pytest.mark.parametrize("judge", JUDGES)
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_an_answer_cut_short_never_passes_unless_only_blanks_and_the_legend_are_gone(
     judge: str, data: st.DataObject
 ) -> None:
-    text = JUDGES[judge][0]
+    text = TOLD[judge]
     needed = len(text.rstrip())
     if judge == "topology":
         # The affinities of the last GPU's row say nothing about its links.
@@ -76,6 +65,7 @@ def test_an_answer_cut_short_never_passes_unless_only_blanks_and_the_legend_are_
     assert not passes(judge, text[: data.draw(st.integers(0, needed - 1))])
 
 
+@settings(max_examples=EXAMPLES)
 @given(
     pair=st.tuples(st.integers(0, 7), st.integers(0, 7)).filter(lambda pair: pair[0] != pair[1]),
     seen=st.sampled_from(["PIX", "PXB", "PHB", "NODE", "SYS", "NV1", "NV6", "NV12", "NV17", "NV180", "X", "", "N/A"]),
@@ -88,9 +78,10 @@ def test_one_wrong_cell_in_one_direction_is_enough(pair: tuple[int, int], seen: 
     assert not passes("topology", "\n".join(lines))
 
 
+@settings(max_examples=EXAMPLES)
 @given(
     line=st.integers(0, 8 * 19 - 1),
-    seen=st.sampled_from(["<inactive>", "inactive", "25.781 GB/s", "1.562 GB/s", "N/A"]),
+    seen=st.sampled_from(["<inactive>", "inactive", "inActive", "25.781 GB/s", "1.562 GB/s", "N/A"]),
 )
 def test_one_wrong_link_is_enough(line: int, seen: str) -> None:
     lines = NVLINK.splitlines()
@@ -101,12 +92,13 @@ def test_one_wrong_link_is_enough(line: int, seen: str) -> None:
     assert not passes("nvlink", "\n".join(lines))
 
 
+@settings(max_examples=EXAMPLES)
 @given(gpu=st.integers(0, 7), link=st.integers(0, 17))
 def test_one_link_that_is_not_listed_is_enough(gpu: int, link: int) -> None:
     lines = NVLINK.splitlines()
     del lines[gpu * 19 + 1 + link]
-    (short, _) = checks.judge_links("\n".join(lines), GPUS, H100)
-    assert (short["check"], short["seen"], short["pass"]) == (f"NVLink count GPU{gpu}", "17", False)
+    (short, _) = nvlink.judge("\n".join(lines), GPUS, H100)
+    assert (short.title, short.seen, short.passed) == (f"NVLink count GPU{gpu}", "17", False)
 
 
 def spaced(text: str) -> str:
@@ -141,7 +133,18 @@ def older_names(text: str) -> str:
     return text.replace("NIC", "mlx5_")
 
 
-@pytest.mark.parametrize("layout", [spaced, without_escapes, glued_header, glued_links, no_cards, older_names])
+def bonded_cards(text: str) -> str:
+    return text.replace("NIC", "mlx5_bond_")
+
+
+def windows(text: str) -> str:
+    return text.replace("\n", "\r\n")
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [spaced, without_escapes, glued_header, glued_links, no_cards, older_names, bonded_cards, windows],
+)
 def test_layouts_seen_in_the_field_are_understood(layout: Callable[[str], str]) -> None:
     changed = layout(TOPOLOGY)
     assert changed != TOPOLOGY
@@ -159,40 +162,47 @@ def test_cards_between_the_gpus_columns_do_not_shift_them() -> None:
     assert passes("topology", "\n".join(moved))
 
 
-def test_a_link_number_glued_to_an_affinity_is_not_guessed() -> None:
-    glued = no_cards(TOPOLOGY).replace("NV18\t0-47", "NV180-47")
-    with pytest.raises(checks.NotUnderstood, match="instead of 8 columns"):
-        checks.judge_topology(glued, GPUS, H100)
+@pytest.mark.parametrize("affinity", ["0-47", "0,48", "0"])
+def test_a_link_number_glued_to_an_affinity_is_not_guessed(affinity: str) -> None:
+    glued = no_cards(TOPOLOGY).replace("NV18\t0-47,96-143", f"NV18{affinity}")
+    with pytest.raises(NotUnderstood, match="instead of 8 columns"):
+        topology.judge(glued, 8, H100)
 
 
 def test_any_number_of_links_will_do_on_a_board_without_switches_but_no_pcie() -> None:
-    board = {**H100, "nvswitch": False}
+    board = expected(nvswitch=False)
     direct = TOPOLOGY.replace("NV18", "NV6")
-    assert all(entry["pass"] for entry in checks.judge_topology(direct, GPUS, board))
+    assert all_well(topology.judge(direct, 8, board))
     mixed = direct.replace("NV6", "SYS", 1)
-    (fault,) = checks.judge_topology(mixed, GPUS, board)
-    assert (fault["check"], fault["seen"]) == ("topology GPU0-GPU1", "SYS there and NV6 back")
+    (fault,) = topology.judge(mixed, 8, board)
+    assert (fault.title, fault.seen) == ("topology GPU0-GPU1", "SYS there and NV6 back")
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (LIST.replace("7, NVIDIA", "8, NVIDIA"), "GPUs numbered 0, 1, 2, 3, 4, 5, 6, 8"),
-        (LIST.replace(PROFILE.uuid(1), PROFILE.uuid(0)), "two GPUs with the same UUID"),
-        ("No devices were found\n", "a line with 1 instead of 6 fields"),
+        (TOLD["gpus"].replace("7, NVIDIA", "8, NVIDIA"), "GPUs numbered 0, 1, 2, 3, 4, 5, 6, 8"),
+        (TOLD["gpus"].replace(PROFILE.uuid(1), PROFILE.uuid(0)), "two GPUs with the same UUID"),
+        ("No devices were found\n", "a line with 1 instead of 7 fields"),
     ],
 )
 def test_a_list_that_contradicts_itself_is_not_understood(text: str, words: str) -> None:
-    with pytest.raises(checks.NotUnderstood, match=words):
-        checks.gpu_rows(text)
+    with pytest.raises(NotUnderstood, match=words):
+        gpus.read(text)
 
 
 @pytest.mark.parametrize("memory", ["81558", "[N/A]", "-81559", "81559 MiB", "\uff18\uff11\uff15\uff15\uff19"])
 def test_less_or_unreadable_memory_is_refused(memory: str) -> None:
-    assert not passes("list", LIST.replace("81559", memory, 1))
+    assert not passes("gpus", TOLD["gpus"].replace("81559", memory, 1))
 
 
 @pytest.mark.parametrize("seen", ["Yes", "1", "Pending", "", "[N/A]"])
 def test_a_row_remap_is_refused_unless_it_surely_is_not_pending(seen: str) -> None:
-    assert not passes("rows", ROWS.replace("No", seen, 1))
-    assert passes("rows", ROWS.replace("No", "0"))
+    assert not passes("remaps", TOLD["remaps"].replace("No", seen, 1))
+    assert passes("remaps", TOLD["remaps"].replace("No", "0"))
+
+
+def test_remapped_rows_that_are_told_twice_are_not_understood() -> None:
+    first = TOLD["remaps"].splitlines()[0]
+    with pytest.raises(NotUnderstood, match="twice"):
+        gpus.judge_remaps(first.replace("No", "Yes", 1) + "\n" + TOLD["remaps"], GPUS)
