@@ -1,6 +1,7 @@
 """vLLM versions: what each needs, does by default and refuses, and the driver that nodes get."""
 
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue
 
@@ -164,8 +165,34 @@ class Engine(Fact):
         )
 
 
+class DriverRepository(Fact):
+    """A package repository that drivers come from.
+
+    Attributes:
+        uri: Its base URI.
+        key_url: Where its armored signing key is fetched.
+        key_fingerprint: Fingerprint of that key.
+    """
+
+    uri: str
+    key_url: str
+    key_fingerprint: Annotated[str, Field(pattern=r"^[0-9A-F]{40}$")]
+
+
 class Driver(Fact):
-    """The driver that is installed where the image's is too old."""
+    """The driver that is installed where the image's is too old.
+
+    Attributes:
+        repositories: Known repositories, by distribution and release.
+    """
 
     version: str
     branch: str
+    repositories: dict[str, DriverRepository]
+
+    def key_fingerprint(self, key_url: str) -> str | None:
+        """Return the fingerprint of the key fetched there, "" where the node itself answers, None for unknown."""
+        if urlsplit(key_url).hostname in {"127.0.0.1", "::1", "localhost"}:
+            return ""
+        known = (repository for repository in self.repositories.values() if repository.key_url == key_url)
+        return next((repository.key_fingerprint for repository in known), None)

@@ -9,6 +9,8 @@ from nodestack.planning.result import Plan
 from nodestack.settings import Settings
 
 MOUNT_POINT = "/srv/nodestack"
+NVLINK_5_FROM = 10.0
+"""Compute capability from which on NVSwitches are managed over network cards and do not show on the PCI bus."""
 SMOKE_TIMEOUT_S = {"cuda": 300, "cpu": 180}
 
 
@@ -28,8 +30,13 @@ def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str,
         "nvidia_driver_version": catalog.driver.version,
         "nvidia_driver_minimum_version": catalog.engine(settings.engine.version).minimum_driver,
         "nvidia_driver_fabric_manager": shape.nvswitch,
+        "nvidia_driver_switches_on_bus": gpu.compute_capability < NVLINK_5_FROM,
         "nvidia_driver_repository_uri": settings.node.driver_repository,
         "nvidia_driver_repository_key_url": settings.node.driver_repository_key_url,
+        "nvidia_driver_repository_key_fingerprint": settings.node.driver_repository_key_fingerprint
+        or catalog.driver.key_fingerprint(settings.node.driver_repository_key_url)
+        or "",
+        "nvidia_driver_upgrade": settings.node.driver_upgrade,
         "fabric_gpu_count": shape.gpu_count,
         "fabric_gpu_name": gpu.name,
         "fabric_gpu_memory_mib": gpu.visible_mib,

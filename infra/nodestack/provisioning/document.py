@@ -34,9 +34,16 @@ class NodeDocument(BaseModel):
     nvidia_driver_minimum_version: str = Field(
         description="Oldest driver the engine runs on; a newer one is left alone."
     )
-    nvidia_driver_fabric_manager: bool = Field(description="Whether the node has NVSwitches.")
+    nvidia_driver_fabric_manager: bool = Field(description="Whether the board has NVSwitches.")
+    nvidia_driver_switches_on_bus: bool = Field(description="Whether such a board's NVSwitches show up on the PCI bus.")
     nvidia_driver_repository_uri: str = Field(description="Base URI of the apt repository with the driver packages.")
     nvidia_driver_repository_key_url: str = Field(description="Where the repository's armored signing key is fetched.")
+    nvidia_driver_repository_key_fingerprint: str = Field(
+        description="Fingerprint that key must have; '' only for a repository at the node's own loopback."
+    )
+    nvidia_driver_upgrade: bool = Field(
+        description="Whether a driver that does not fit may be replaced; where not, such a node is refused."
+    )
 
     fabric_gpu_count: int = Field(description="GPUs the node must show.")
     fabric_gpu_name: str = Field(description="GPU name as nvidia-smi prints it, e.g. NVIDIA H100 80GB HBM3.")

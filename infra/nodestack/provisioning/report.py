@@ -33,11 +33,25 @@ class Check(_Result):
 
 
 class DriverResult(_Result):
-    """The driver that runs, and where it came from."""
+    """The driver that runs, and where it came from.
+
+    Attributes:
+        version: What its tools say.
+        minimum: Oldest that the engine runs on.
+        source: Repository it was installed from, or "image".
+        loaded: Version of the kernel module, "" where it cannot be read.
+        open_modules: Whether that is the open one.
+        fabric_manager: Version of the fabric manager, "" for none.
+        nscq: Version of the library that reads NVSwitches, "" for none.
+    """
 
     version: str
     minimum: str
     source: str
+    loaded: str = ""
+    open_modules: bool = False
+    fabric_manager: str = ""
+    nscq: str = ""
 
 
 class Measured(_Report):

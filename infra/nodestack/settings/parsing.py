@@ -18,6 +18,7 @@ from nodestack.settings.stack import Settings
 NAMESPACE = "nodestack"
 SECRETS = frozenset({"api_key", "ssh_private_key", "hub_token"})
 S = TypeVar("S", bound=Section)
+_FINGERPRINT = "driver_repository_key_fingerprint"
 
 
 def parse(config: Mapping[str, str], catalog: Catalog | None = None, directory: Path | None = None) -> Settings:
@@ -82,15 +83,23 @@ def _unknown_names(values: Mapping[str, Any], catalog: Catalog) -> list[str]:
         name = found.get(key) if isinstance(found, Mapping) else None
         return name if isinstance(name, str) else None
 
-    return [
-        f"{NAMESPACE}:{problem}"
-        for problem in catalog.unknown(
+    unknown = [
+        *catalog.unknown(
             model=named("model", "name"),
             format=named("model", "format"),
             shape=named("node", "shape"),
             engine=named("engine", "version"),
-        )
+        ),
+        *_unknown_key(catalog, named("node", "driver_repository_key_url"), named("node", _FINGERPRINT)),
     ]
+    return [f"{NAMESPACE}:{problem}" for problem in unknown]
+
+
+def _unknown_key(catalog: Catalog, url: str | None, fingerprint: str | None) -> list[str]:
+    """Return what is wrong where a key would be trusted whatever it is."""
+    if url is None or fingerprint or catalog.driver.key_fingerprint(url) is not None:
+        return []
+    return [f"node.{_FINGERPRINT} is missing: {url} is no known key, say the 40 hex digits of `gpg --show-keys`"]
 
 
 def _decode(value: str) -> Any:

@@ -43,6 +43,8 @@ class NodeSettings(NodeChoice):
         image: Operating system, as the cloud calls it; left out, the offer's first.
         driver_repository: Apt repository of the driver packages.
         driver_repository_key_url: Where that repository's armored signing key is fetched.
+        driver_repository_key_fingerprint: Fingerprint that key must have; left out, that of a known repository.
+        driver_upgrade: Whether an image's driver that does not fit may be replaced; where not, such a node is refused.
         fabric_wait_s: Seconds the fabric may take to complete after boot.
         ready_timeout_s: Seconds from creation until SSH and cloud-init are done.
     """
@@ -52,6 +54,8 @@ class NodeSettings(NodeChoice):
     image: str = ""
     driver_repository: str
     driver_repository_key_url: str
+    driver_repository_key_fingerprint: Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{40})?$")] = ""
+    driver_upgrade: bool = True
     fabric_wait_s: Annotated[int, Field(ge=0, le=3600)] = 300
     ready_timeout_s: Annotated[int, Field(gt=0, le=7200)] = 1800
 

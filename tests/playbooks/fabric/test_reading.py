@@ -169,6 +169,12 @@ def test_a_link_number_glued_to_an_affinity_is_not_guessed(affinity: str) -> Non
         topology.judge(glued, 8, H100)
 
 
+@pytest.mark.parametrize("name", ["XPU3", "GPU", "GPU 3", "DPU0", "Affinity"])
+def test_a_header_with_a_column_that_is_not_known_is_not_understood(name: str) -> None:
+    with pytest.raises(NotUnderstood, match="the header"):
+        topology.judge(TOPOLOGY.replace("\tNIC3\t", f"\t{name}\t", 1), 8, H100)
+
+
 def test_any_number_of_links_will_do_on_a_board_without_switches_but_no_pcie() -> None:
     board = expected(nvswitch=False)
     direct = TOPOLOGY.replace("NV18", "NV6")

@@ -24,7 +24,11 @@ QUERIES = {
     "fabric": fabric_state.FIELDS,
     "processes": ("pid",),
 }
-COMMANDS = {("topo", "-m"): "topology", ("nvlink", "-s"): "nvlink", ("nvlink", "-e"): "nvlink-errors"}
+COMMANDS: dict[tuple[str, ...], str] = {
+    ("topo", "-m"): "topology",
+    ("nvlink", "-s"): "nvlink",
+    ("nvlink", "-e"): "nvlink-errors",
+}
 UPTIME_S = 600.0
 TODAY = datetime.date(2026, 11, 27)
 KERNEL_LOG = "Linux version 6.8.0-87-generic\nNVRM: loading NVIDIA UNIX Open Kernel Module for x86_64  580.95.05\n"

@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from pydantic import SecretStr
 
 from nodestack.clouds.base import LocalAccount, Node, NodeRequest, NodeStatus, VolumeRequest
-from nodestack.clouds.local import LocalCloud, hardware
+from nodestack.clouds.local import LocalCloud, drivers, hardware
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 BOOT_PATIENCE_S = 60.0
@@ -27,6 +29,8 @@ DOCUMENT: dict[str, Any] = {
     "nvidia_driver_fabric_manager": True,
     "nvidia_driver_repository_uri": "http://127.0.0.1:8091/apt",
     "nvidia_driver_repository_key_url": "http://127.0.0.1:8091/apt/key.asc",
+    "nvidia_driver_switches_on_bus": True,
+    "nvidia_driver_upgrade": True,
     "fabric_gpu_count": 8,
     "fabric_gpu_name": "NVIDIA H100 80GB HBM3",
     "fabric_gpu_memory_mib": 81559,
@@ -34,6 +38,16 @@ DOCUMENT: dict[str, Any] = {
     "fabric_nvlink_speed_gb_s": 26.562,
     "fabric_nvswitch": True,
     "fabric_wait_s": 10,
+    "fabric_gpu_mig": True,
+    "fabric_sm_clock_mhz": 1980,
+    "fabric_pcie_generation": 5,
+    "fabric_pcie_width": 16,
+    "fabric_busbw_gb_s": 0.0,
+}
+FOUR_H200: dict[str, Any] = {
+    "fabric_gpu_count": 4,
+    "fabric_gpu_name": "NVIDIA H200",
+    "fabric_gpu_memory_mib": 143771,
 }
 
 
@@ -75,8 +89,8 @@ class Bench:
         )
         return ended.stdout.strip()
 
-    def play(self, *roles: str, **changes: object) -> Play:
-        """Play roles with the document, changed as said."""
+    def play(self, *roles: str, check: bool = False, **changes: object) -> Play:
+        """Play roles with the document, changed as said; in check mode nothing is to change."""
         playbook, variables = self.directory / "play.json", self.directory / "variables.json"
         facts = {"gather_subset": ["!all", "!min", "distribution"]}
         playbook.write_text(
@@ -88,10 +102,11 @@ class Bench:
             "ansible_ssh_private_key_file": f"{self.directory}/key",
             "ansible_ssh_common_args": self.ssh_options,
         }
-        variables.write_text(json.dumps({**DOCUMENT, **reach, **changes}))
+        pinned = {"nvidia_driver_repository_key_fingerprint": fingerprint()}
+        variables.write_text(json.dumps({**DOCUMENT, **pinned, **reach, **changes}))
         program = Path(sys.executable).with_name("ansible-playbook")
         ended = subprocess.run(
-            [program, "-i", f"{self.node.address},", "-e", f"@{variables}", playbook],
+            [program, "-i", f"{self.node.address},", "-e", f"@{variables}", *(["--check"] if check else []), playbook],
             capture_output=True,
             text=True,
             check=False,
@@ -118,6 +133,16 @@ class Bench:
                 return
             time.sleep(0.2)
         pytest.fail("the node did not come back")
+
+
+@cache
+def fingerprint() -> str:
+    """Return the fingerprint of the stand-in repository's key."""
+    with TemporaryDirectory() as home:
+        command = ["gpg", "--homedir", home, "--no-keyring", "--with-colons", "--show-keys"]
+        key = str(drivers.repository() / "key.asc")
+        listed = subprocess.run([*command, key], capture_output=True, text=True, check=True).stdout
+    return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
 
 
 def _key(path: Path) -> tuple[str, str]:

@@ -33,7 +33,10 @@ def files(request: NodeRequest, identity: str, user: str = SSH_USER) -> dict[str
 
 
 def place(files_by_path: dict[str, bytes], upper: Path, image: Path) -> None:
-    """Put files over an image; directories keep the mode they have in it, files are the owner's alone to write."""
+    """Put files over an image; directories keep the mode they have in it.
+
+    Files are the owner's alone to write; programs are anyone's to run.
+    """
     for path, content in files_by_path.items():
         relative = Path(path).relative_to("/")
         for parent in reversed(relative.parents[:-1]):
@@ -44,7 +47,7 @@ def place(files_by_path: dict[str, bytes], upper: Path, image: Path) -> None:
         file.touch(mode=0o600)
         file.write_bytes(content)
         secret = path.startswith(_SEED)
-        file.chmod(0o600 if secret else 0o644)
+        file.chmod(0o600 if secret else 0o755 if content.startswith(b"#!") else 0o644)
 
 
 def _user_data(request: NodeRequest, user: str) -> dict[str, object]:

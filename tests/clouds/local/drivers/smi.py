@@ -50,7 +50,7 @@ class Smi:
 
 def install(repository: Path, directory: Path, profile: str, package: str = "nvidia-utils-580-server") -> Smi:
     """Return a machine with this hardware, whose driver 580.95.05 and fabric manager run."""
-    deb = next(repository.glob(f"{package}_*.deb"))
+    deb = next(repository.glob(f"{package}_580.95.05-*.deb"))
     subprocess.run(["dpkg-deb", "--extract", deb, directory / "package"], check=True)
     smi = Smi(directory / "package/usr/bin", directory / "root")
     smi.record(profile)

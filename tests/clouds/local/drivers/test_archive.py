@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nodestack.clouds.local.drivers.package import build_all, packages
+from nodestack.clouds.local.drivers.package import build_all, packages, parts_of
 
 
 class Apt:
@@ -49,14 +49,14 @@ def test_apt_trusts_it_and_finds_every_part_in_exactly_one_version(apt: Apt) -> 
     assert updated.returncode == 0, updated.stderr
     for family in packages().families.values():
         for release in packages().releases:
-            for part in packages().parts:
+            for part in parts_of(family, release):
                 name, version = family.package_name(part, release), f"{release.version}-{family.revision}"
                 assert f"{name} | {version} |" in " ".join(apt.run("apt-cache", "madison", name).stdout.split())
 
 
 def test_the_driver_brings_utils_and_persistence_of_its_own_version(apt: Apt, repository: Path) -> None:
     found = subprocess.run(
-        ["dpkg-deb", "--field", next(repository.glob("nvidia-driver-580-server-open_*.deb")), "Depends"],
+        ["dpkg-deb", "--field", next(repository.glob("nvidia-driver-580-server-open_580.95.05-*.deb")), "Depends"],
         capture_output=True,
         text=True,
         check=True,
@@ -95,5 +95,6 @@ def test_the_same_sources_give_the_same_packages_whatever_the_umask(tmp_path: Pa
     assert all((again / name).read_bytes() == (repository / name).read_bytes() for name in built)
 
 
-def test_there_is_a_driver_for_the_engine_and_one_that_is_too_old() -> None:
-    assert [release.version for release in packages().releases] == ["580.95.05", "550.54.15"]
+def test_there_is_a_driver_for_the_engine_and_older_and_newer_ones() -> None:
+    versions = [release.version for release in packages().releases]
+    assert versions == ["580.95.05", "580.126.09", "595.71.05", "550.54.15"]

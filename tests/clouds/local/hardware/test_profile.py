@@ -15,7 +15,10 @@ BROKEN = {
     "h100-pix-gpu2-gpu3": {"topology.txt"},
     "h100-fabric-in-progress": {"query.json"},
     "h100-inactive-links": {"nvlink.txt"},
-    "h100-missing-gpu": {"summary.txt", "list.txt", "topology.txt", "nvlink.txt", "details.txt", "query.json"},
+    "h100-missing-gpu": {
+        *("summary.txt", "list.txt", "topology.txt", "nvlink.txt", "nvlink-errors.txt", "details.txt", "query.json"),
+        "lspci",
+    },
     "h100-ecc-errors": {"summary.txt", "details.txt", "query.json"},
 }
 

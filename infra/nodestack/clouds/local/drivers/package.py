@@ -26,11 +26,13 @@ class Release(Frozen):
         version: Exact version, e.g. 580.95.05.
         branch: What Ubuntu puts into package names.
         cuda: Newest CUDA version it runs.
+        without: Parts that were not published of it.
     """
 
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
     branch: str
     cuda: str
+    without: tuple[str, ...] = ()
 
 
 class Part(Frozen):
@@ -60,7 +62,7 @@ class Family(Frozen):
 
     Attributes:
         revision: What follows the driver's version after a dash.
-        names: Part -> branch, or any -> package name.
+        names: Part -> branch, or any -> package name; parts that are not named are not in it.
     """
 
     revision: str
@@ -94,6 +96,11 @@ def sources() -> bytes:
     return b"\0".join(part for pair in named for part in pair)
 
 
+def parts_of(family: Family, release: Release) -> list[str]:
+    """Return the parts that a family has of a release."""
+    return [part for part in packages().parts if part in family.names and part not in release.without]
+
+
 def build_all(directory: Path, scratch: Path) -> None:
     """Build every package into a directory.
 
@@ -102,7 +109,7 @@ def build_all(directory: Path, scratch: Path) -> None:
     """
     for family in packages().families.values():
         for release in packages().releases:
-            for part in packages().parts:
+            for part in parts_of(family, release):
                 name = family.package_name(part, release)
                 tree = scratch / f"{name}_{release.version}-{family.revision}"
                 _lay_out(tree, part, family, release)

@@ -1,9 +1,12 @@
 """Recorded hardware that a local node's driver packages replay, good and broken."""
 
 from nodestack.clouds.local.hardware.profile import Profile, load, profiles
-from nodestack.clouds.local.hardware.render import REPLAY_DIRECTORY, render
+from nodestack.clouds.local.hardware.render import REPLAY_DIRECTORY, pci_devices, render
 
-__all__ = ["REPLAY_DIRECTORY", "Profile", "files", "load", "profiles", "render"]
+LSPCI = "/usr/local/bin/lspci"
+"""Stands before the real one on a node's path, and shows the recorded devices of NVIDIA."""
+
+__all__ = ["LSPCI", "REPLAY_DIRECTORY", "Profile", "files", "load", "profiles", "render"]
 
 
 def files(profile: str) -> dict[str, bytes]:
@@ -18,4 +21,6 @@ def files(profile: str) -> dict[str, bytes]:
     >>> sorted(files("h100-sxm5-x8"))[0]
     '/etc/nvidia-replay/details.txt'
     """
-    return {f"{REPLAY_DIRECTORY}/{name}": content for name, content in render(load(profile)).items()}
+    recorded = {f"{REPLAY_DIRECTORY}/{name}": content for name, content in render(load(profile)).items()}
+    # The bus is there before any driver is.
+    return {**recorded, LSPCI: f"#!/bin/sh\ncat <<'ENDS'\n{pci_devices(load(profile))}ENDS\n".encode()}

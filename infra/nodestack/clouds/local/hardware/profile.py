@@ -23,6 +23,7 @@ class GpuModel(Frozen):
         name: As nvidia-smi prints it.
         memory_mib: Visible memory in MiB.
         power_limit_w: Power limit in W.
+        pci_id: Device on the PCI bus, e.g. 10de:2330.
         vbios: Version of the video BIOS.
         sm_clock_mhz: Highest clock of its multiprocessors in MHz.
     """
@@ -30,6 +31,7 @@ class GpuModel(Frozen):
     name: str
     memory_mib: Annotated[int, Field(gt=0)]
     power_limit_w: Annotated[int, Field(gt=0)]
+    pci_id: Annotated[str, Field(pattern=r"^10de:[0-9a-f]{4}$")]
     vbios: str
     sm_clock_mhz: Annotated[int, Field(gt=0)]
 
@@ -61,6 +63,7 @@ class Profile(Frozen):
         gpu_to_gpu: How two GPUs reach each other, as in `nvidia-smi topo -m`.
         numa_cpus: CPUs of each NUMA node; GPUs and network cards are spread over them evenly.
         network_cards: Network cards, the first beside the first GPU and so on.
+        nvswitches: PCI bus of each NVSwitch that the node itself sees.
         fabric: State of the NVSwitch fabric.
         pairs: Pairs that differ, e.g. {"GPU2-GPU3": "PIX"}.
         inactive_links: Links that did not train, by GPU.
@@ -78,6 +81,7 @@ class Profile(Frozen):
     gpu_to_gpu: str
     numa_cpus: Annotated[tuple[str, ...], Field(min_length=1)]
     network_cards: Annotated[int, Field(ge=0)]
+    nvswitches: tuple[Annotated[str, Field(pattern=r"^[0-9A-F]{2}$")], ...] = ()
     fabric: Fabric
     pairs: dict[Annotated[str, Field(pattern=f"^{_PAIR.pattern}$")], str] = Field(default_factory=dict)
     inactive_links: dict[int, tuple[int, ...]] = Field(default_factory=dict)

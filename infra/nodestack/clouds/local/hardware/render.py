@@ -139,6 +139,13 @@ def nvlink_errors(profile: Profile) -> str:
     return "\n".join(lines) + "\n"
 
 
+def pci_devices(profile: Profile) -> str:
+    """Return `lspci -Dn -d 10de:`: NVIDIA's GPUs (class 0302) and the NVSwitches (class 0680) that the node sees."""
+    gpus = [f"0000:{profile.bus_ids[place].lower()}:00.0 0302: {profile.gpu.pci_id} (rev a1)" for place in profile.gpus]
+    switches = [f"0000:{bus.lower()}:00.0 0680: 10de:22a3 (rev a1)" for bus in profile.nvswitches]
+    return "".join(f"{line}\n" for line in sorted([*gpus, *switches]))
+
+
 def query(profile: Profile) -> dict[str, object]:
     """Return the single fields behind the `--query-…` options, one row a GPU, units included."""
     return {

@@ -62,12 +62,13 @@ def judge_remaps(text: str, gpus: list[Row]) -> list[Entry]:
     """Judge whether a remap of memory rows is pending or has failed.
 
     Raises:
-        NotUnderstood: A GPU is not spoken of, or twice.
+        NotUnderstood: A GPU is not spoken of, or twice, or is not listed.
     """
     told = rows(text, REMAP_FIELDS)
     remaps = {row["gpu_uuid"]: row for row in told}
-    if len(remaps) != len(told):
-        raise NotUnderstood("remapped rows of one GPU twice")
+    strange = set(remaps) - {gpu["uuid"] for gpu in gpus}
+    if len(remaps) != len(told) or strange:
+        raise NotUnderstood(f"remapped rows of {'GPUs that are not listed' if strange else 'one GPU twice'}")
     missing = [f"GPU{gpu['index']}" for gpu in gpus if gpu["uuid"] not in remaps]
     if missing:
         raise NotUnderstood(f"no remapped rows of {', '.join(missing)}")
