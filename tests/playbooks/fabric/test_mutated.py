@@ -41,6 +41,7 @@ WORDS = [
     *("65247", "1e9", "P8", "x16", "NVIDIA A100-SXM4-80GB", "GPU", "NIC0", "\x1b[4m", "\r", "\x00", "\u0661", "18", ""),
 ]
 CELLS = re.compile(r"[^\t\n,:]+")
+ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def drop_line(text: str, draw: st.DataObject) -> str:
@@ -110,7 +111,7 @@ MUTATIONS: list[Callable[[str, st.DataObject], str]] = [
 def facts(name: str, text: str, wanted: Expected) -> object:
     """Return what a text says of the things that the gate must prove; better than needed is as good as needed."""
     if name == "topology":
-        rows = re.findall(r"(?m)^\s*GPU(\d+)((?:\s*(?:X|NV\d+|PIX|PXB|PHB|NODE|SYS))+)", text.replace("\x1b[0m", ""))
+        rows = re.findall(r"(?m)^\s*GPU(\d+)((?:\s*(?:X|NV\d+|PIX|PXB|PHB|NODE|SYS))+)", ESCAPE.sub("", text))
         return [(gpu, re.findall(r"X|NV\d+|PIX|PXB|PHB|NODE|SYS", cells)[: wanted.gpu_count]) for gpu, cells in rows]
     if name in ("nvlink", "nvlink-errors"):
         found, current = [], ""
@@ -119,7 +120,8 @@ def facts(name: str, text: str, wanted: Expected) -> object:
                 current = uuid[1]
             elif link := re.search(r"Link (\d+): (?:(\D+): )?([\d.]+)", line):
                 found.append((current, link[1], link[2], _clamped(link[2], link[3], wanted)))
-        return found
+        # In which order links are listed says nothing.
+        return sorted(found, key=str)
     rows = [tuple(cell.strip() for cell in line.split(",")) for line in text.splitlines() if line.strip()]
     if name == "remaps":
         return sorted((row[0], *("No" if cell in {"No", "0"} else cell for cell in row[1:])) for row in rows)
