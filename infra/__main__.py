@@ -40,7 +40,7 @@ def main() -> None:
         pulumi.log.info(brief(plan))
     if not require_pin(account, settings.model.hub, plan.repository, plan.pin, settings.hub_token):
         pulumi.log.warn(f"{settings.model.hub} could not be asked for {plan.repository} from here; the node will ask")
-    if settings.node.purpose == "production" and settings.gateway.is_open:
+    if settings.node.purpose == "production" and settings.gateway.is_open and not settings.is_on_this_machine:
         pulumi.log.warn("the whole internet may connect to the gateway: set nodestack:gateway.allowed_cidrs")
     ssh_private_key = pulumi.Output.secret(settings.ssh_private_key.get_secret_value())
 
