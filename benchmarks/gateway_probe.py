@@ -56,6 +56,11 @@ class Client:
         else:
             self._connection = http.client.HTTPConnection(host, port, timeout=300)
 
+    def renew(self) -> None:
+        """Have a new connection: an engine closes one that was idle for seconds."""
+        self._connection.close()
+        self._connection.connect()
+
     def ask(self, body: dict[str, Any], request_id: str, pace_s: float = 0.0) -> Reply:
         """Return how a streamed reply came."""
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
@@ -109,12 +114,14 @@ def pairs(options: argparse.Namespace) -> dict[str, Any]:
     gateway = Client(options.gateway, options.ca, options.key_file)
     sides = {"direct": direct, "gateway": gateway}
     for side, client in sides.items():
+        client.renew()
         client.ask(body, f"warm-up-{side}")
     made = []
     for number in range(options.pairs):
         order = list(sides) if number % 2 == 0 else list(sides)[::-1]
         seconds = {}
         for side in order:
+            sides[side].renew()
             reply = sides[side].ask(body, f"pair-{number}-{side}")
             seconds[side] = {"first_s": round(reply.first_s, 5), "total_s": round(reply.total_s, 5)}
         made.append(seconds)

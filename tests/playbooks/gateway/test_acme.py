@@ -77,7 +77,7 @@ def certified(gateway: GatewayNode, pebble: Path) -> Iterator[GatewayNode]:
     gateway.put(json.dumps(CONFIG), "/var/lib/pebble/config.json")
     authority = "/usr/local/share/ca-certificates/pebble.crt"
     bench.on(f"sudo cp /var/lib/pebble/pebble.minica.pem {authority}; sudo update-ca-certificates")
-    bench.on(f"echo '127.0.0.1 {HOSTNAME}' | sudo tee -a /etc/hosts")
+    bench.on(f"echo '127.0.0.1 localhost {HOSTNAME}' | sudo tee -a /etc/hosts")
     # Which tries each client's patience on purpose, unless told not to.
     calm = "-E PEBBLE_VA_NOSLEEP=1 -E PEBBLE_WFE_NONCEREJECT=0"
     run = "/var/lib/pebble/pebble -config /var/lib/pebble/config.json"
