@@ -76,7 +76,11 @@ def test_secrets_are_files_of_their_owner_and_in_no_variable(connection: Connect
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
         for named in ("env/extravars", "inventory.json"):
             text = (directory / named).read_text()
-            assert not [secret for secret in ("sk-secret-of-tests", "hf_secret_of_tests", "alert-secret-of-tests") if secret in text]
+            assert not [
+                secret
+                for secret in ("sk-secret-of-tests", "hf_secret_of_tests", "alert-secret-of-tests")
+                if secret in text
+            ]
             assert "PRIVATE KEY" not in text
         assert variables["nodestack_document_sha256"] == document_sha256(document)
         known = f"[127.77.0.9]:2222 {connection.host_public_key}\n"
