@@ -4,12 +4,21 @@
 
     manifest   what a commit consists of, and the digest of that
     layout     where things are on the volume and on the node
-    tree       hashing in parallel, and the record of what was verified
+    tree       hashing in parallel
+    records    what was verified on this node
     hub        what the hub says a commit consists of; what it refuses
+    streams    the body of a file over HTTP
+    writing    a file that is hashed while it grows
+    throttle   a bandwidth that all connections share
+    patience   what is worth another attempt, and when
     transfer   one file by ranges, continued where it was cut
+    room       whether the volume has room for what is still to come
+    garbage    what takes room and is needed by nobody
     guard      one run at a time, that ends with whoever started it; progress
-    fetch      brings it all together
+    assembly   brings it all together
+    fetch      the program that does it
     verify     the same check without a network, before each start of the service
+    metrics    what the node's monitoring is told
 """
 
 

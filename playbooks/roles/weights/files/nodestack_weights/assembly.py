@@ -8,13 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from nodestack_weights import WeightsError, manifest, room, tree
+from nodestack_weights import WeightsError, garbage, manifest, room, tree
+from nodestack_weights.garbage import Collected
 from nodestack_weights.guard import Progress, Stop
 from nodestack_weights.hub import Listed, Source
 from nodestack_weights.layout import Layout, sync_directory
 from nodestack_weights.manifest import Entry, Manifest
-from nodestack_weights.transfer import Patience, Stopped, Transport
-from nodestack_weights.tree import Record, Stamp
+from nodestack_weights.patience import Patience
+from nodestack_weights.records import Record, Records, Stamp
+from nodestack_weights.throttle import Throttle
+from nodestack_weights.transfer import Stopped, Transport
 
 _LISTING_TIMEOUT_S = 60.0
 
@@ -26,17 +29,19 @@ class Order(NamedTuple):
         source: The commit on its hub.
         places: Where it goes.
         expected_manifest_sha256: Digest recorded for the commit before; "" when there is none.
-        record_path: Where this node records what it verified.
+        records: Where this node records what it verified.
         workers: How many files are fetched at once.
         patience: How long to bear with a transfer.
+        limit_bytes_per_s: Bandwidth that all files share; 0 for all there is.
     """
 
     source: Source
     places: Layout
     expected_manifest_sha256: str
-    record_path: Path
+    records: Records
     workers: int
     patience: Patience
+    limit_bytes_per_s: float
 
 
 class Outcome(NamedTuple):
@@ -46,13 +51,17 @@ class Outcome(NamedTuple):
         manifest: What the commit consists of, all of it verified.
         fetched: What had to be fetched.
         changed: Whether anything on the node is not as before.
-        hub: "asked", or why the hub's word could not be had and the recorded digest had to do.
+        hub: "asked", or why the hub was not needed, or its word could not be had.
+        collected: What was removed because nobody needs it.
+        former_commit: What a rollback would find verified on the volume; "" for nothing.
     """
 
     manifest: Manifest
     fetched: tuple[Entry, ...]
     changed: bool
     hub: str
+    collected: Collected
+    former_commit: str
 
 
 class Assembly:
@@ -65,6 +74,9 @@ class Assembly:
         self._failed = threading.Event()
         self._progress = progress
         self._fetched: list[Entry] = []
+        self._collected = Collected()
+        self._throttle = Throttle(order.limit_bytes_per_s)
+        self._previous = order.records.of(order.places)
 
     def run(self) -> Outcome:
         """Bring the volume up to date; each step leaves what was verified before as it was.
@@ -74,31 +86,48 @@ class Assembly:
             Stopped: The run was asked to end.
         """
         found, hub = self._manifest()
-        previous = tree.read_record(self._order.record_path)
-        stamps = self._untouched(found, previous)
+        stamps = self._untouched(found)
         suspects = [entry for entry in found.entries if entry.path not in stamps]
         stamps |= self._verified(self._places.final, suspects, "verifying")
         missing = [entry for entry in suspects if entry.path not in stamps]
         self._fetch(missing)
         removed = self._publish(found, missing)
-        changed = self._record(found, stamps, missing, previous) or removed or bool(self._fetched)
+        changed = self._record(found, stamps, missing) or removed or bool(self._fetched)
         if not self._places.is_current():
             self._places.make_current()
+            self._collect()
             changed = True
-        return Outcome(found, tuple(sorted(self._fetched)), changed, hub)
+        fetched, former = tuple(sorted(self._fetched)), self._places.former_commit()
+        return Outcome(found, fetched, changed, hub, self._collected, former)
 
     def _manifest(self) -> tuple[Manifest, str]:
         """Return what the commit must consist of, and how that is known."""
+        kept = self._kept_manifest()
+        if kept is not None and self._may_go_back_to(kept):
+            return kept, "not needed: this node verified the commit before, and nothing was touched since"
         try:
-            found = self._manifest_of(self._order.source.list_files(_LISTING_TIMEOUT_S))
+            listed = self._order.source.list_files(_LISTING_TIMEOUT_S, self._order.patience, self._end_if_stopped)
+            found = self._manifest_of(listed)
         except WeightsError as refusal:
-            kept = self._kept_manifest()
-            if kept is None or kept.digest() != self._order.expected_manifest_sha256 or not self._is_complete(kept):
+            expected = self._order.expected_manifest_sha256
+            if kept is not None and expected and kept.digest() != expected:
+                raise WeightsError(
+                    f"{refusal}; the manifest on the volume cannot stand in for the hub's: it has digest "
+                    f"{kept.digest()} instead of the recorded {expected}"
+                ) from refusal
+            if kept is None or not expected or not self._is_complete(kept):
                 raise
             # The recorded digest says all that the hub could: a hub that is away, or forgot the commit, stops nobody.
             return kept, str(refusal)
         self._refuse_changed(found)
         return found, "asked"
+
+    def _may_go_back_to(self, kept: Manifest) -> bool:
+        """Return whether this is a rollback to what this very node has verified: that must work without a hub."""
+        if self._places.is_current() or self._previous is None:
+            return False
+        expected = self._order.expected_manifest_sha256 or self._previous.manifest_sha256
+        return kept.digest() == expected and len(self._untouched(kept)) == len(kept.entries)
 
     def _refuse_changed(self, found: Manifest) -> None:
         kept = self._kept_manifest()
@@ -124,7 +153,7 @@ class Assembly:
         """Return the manifest of a listing; small files are fetched for it, since git's id of them is no SHA-256."""
         absent = [file for file in listed if file.sha256 is None and self._place_of_small(file) is None]
         total = sum(file.size for file in absent)
-        room.refuse_if_short(self._places, total)
+        self._make_room(total)
         transport = self._transport("fetching the small files", total, 0)
         for file in absent:
             part = self._part(file.path)
@@ -149,9 +178,9 @@ class Assembly:
             raise WeightsError(f"{file.path} changed on {self._places.root} while it was read: run again")
         return tree.sha256(place)
 
-    def _untouched(self, found: Manifest, previous: Record | None) -> dict[str, Stamp]:
+    def _untouched(self, found: Manifest) -> dict[str, Stamp]:
         """Return the stamps of files that this node verified before and that nothing touched since."""
-        known = (str(self._places.final), found.digest())
+        known, previous = (str(self._places.final), found.digest()), self._previous
         if previous is None or (previous.directory, previous.manifest_sha256) != known:
             return {}
         seen = {entry.path: tree.stamp(self._places.final / entry.path) for entry in found.entries}
@@ -171,10 +200,12 @@ class Assembly:
         wanted = [entry for entry in missing if entry.path not in staged]
         total = sum(entry.size for entry in wanted)
         begun = sum(min(room.size_of(self._part(entry.path)), entry.size) for entry in wanted)
-        room.refuse_if_short(self._places, total - begun)
+        self._make_room(total - begun)
         transport = self._transport("fetching", total, begun)
+        # The largest first: at the end there are small ones to share the line, and not one shard that has it alone.
+        in_order = sorted(wanted, key=lambda entry: entry.size, reverse=True)
         with ThreadPoolExecutor(self._order.workers) as pool:
-            running = [pool.submit(self._fetch_or_end_others, transport, entry) for entry in wanted]
+            running = [pool.submit(self._fetch_or_end_others, transport, entry) for entry in in_order]
         errors = [error for future in running if (error := future.exception()) is not None]
         for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):
             raise error
@@ -191,12 +222,11 @@ class Assembly:
         continued = room.size_of(part) > 0
         while True:
             try:
-                transport.fetch(entry.path, entry.size, part)
+                found = transport.fetch(entry.path, entry.size, part)
             except OSError as error:
                 if error.errno == errno.ENOSPC:
                     raise room.shortage(self._places, entry.size - room.size_of(part)) from error
                 raise
-            found = tree.sha256(part)
             if found == entry.sha256:
                 part.replace(self._places.staging / entry.path)
                 self._fetched.append(entry)
@@ -210,9 +240,21 @@ class Assembly:
 
     def _transport(self, text: str, total_bytes: int, done_bytes: int) -> Transport:
         on_bytes = self._progress.begin(text, total_bytes, done_bytes)
-        return Transport(
-            self._order.source, self._order.patience, on_bytes, lambda: self._stop() or self._failed.is_set()
-        )
+        stopped = lambda: self._stop() or self._failed.is_set()  # noqa: E731 - named for the line below
+        return Transport(self._order.source, self._order.patience, self._throttle, on_bytes, stopped)
+
+    def _make_room(self, needed_bytes: int) -> None:
+        """Remove what nobody needs if the volume is too full otherwise; refuse if that does not help."""
+        if not room.is_enough(self._places, needed_bytes):
+            self._collect()
+            room.refuse_if_short(self._places, needed_bytes)
+
+    def _collect(self) -> None:
+        self._collected += garbage.collect(self._places)
+
+    def _end_if_stopped(self) -> None:
+        if self._stop():
+            raise Stopped
 
     def _part(self, path: str) -> Path:
         return self._places.staging / f"{path}.part"
@@ -237,9 +279,7 @@ class Assembly:
         sync_directory(places.model)
         return _remove_unlisted(places.final, found)
 
-    def _record(
-        self, found: Manifest, stamps: dict[str, Stamp], missing: Sequence[Entry], previous: Record | None
-    ) -> bool:
+    def _record(self, found: Manifest, stamps: dict[str, Stamp], missing: Sequence[Entry]) -> bool:
         """Record what is good now; return whether that is news."""
         fresh = {entry.path: tree.stamp(self._places.final / entry.path) for entry in missing}
         record = Record(
@@ -250,10 +290,7 @@ class Assembly:
             manifest_sha256=found.digest(),
             files=dict(sorted({**stamps, **fresh}.items())),
         )
-        if record == previous:
-            return False
-        record.write(self._order.record_path)
-        return True
+        return self._order.records.keep(record)
 
 
 def _remove_unlisted(directory: Path, found: Manifest) -> bool:

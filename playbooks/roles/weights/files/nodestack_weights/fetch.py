@@ -17,7 +17,9 @@ from pathlib import Path
 
 from nodestack_weights import WeightsError, guard, hub, layout, manifest
 from nodestack_weights.assembly import Assembly, Order, Outcome
-from nodestack_weights.transfer import Patience, Stopped
+from nodestack_weights.patience import Patience
+from nodestack_weights.records import Records
+from nodestack_weights.transfer import Stopped
 
 _EXIT_FAILED = 1
 _EXIT_STOPPED = 3
@@ -54,9 +56,10 @@ def _run(options: argparse.Namespace, stop: guard.Stop) -> Outcome:
         source=hub.Source(options.endpoint.rstrip("/"), options.repository, options.commit, token or None),
         places=layout.Layout(options.root, options.repository, options.commit),
         expected_manifest_sha256=options.expected_manifest_sha256,
-        record_path=options.state_directory / layout.RECORD_NAME,
+        records=Records(options.state_directory),
         workers=options.workers,
         patience=Patience(stall_s=options.stall_s),
+        limit_bytes_per_s=options.limit_mbit_s * 1e6 / 8,
     )
     progress = guard.Progress(options.run_directory / layout.PROGRESS_NAME)
     with guard.alone(options.root / ".lock"), progress.shown():
@@ -72,6 +75,9 @@ def _describe(outcome: Outcome) -> _Result:
         "fetched_files": [entry.path for entry in outcome.fetched],
         "fetched_bytes": sum(entry.size for entry in outcome.fetched),
         "hub": outcome.hub,
+        "former_commit": outcome.former_commit,
+        "freed_bytes": outcome.collected.freed_bytes,
+        "removed": list(outcome.collected.removed),
     }
 
 
@@ -98,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--expected-manifest-sha256", default="", help="digest recorded for this commit before")
     parser.add_argument("--token-file", type=Path, help="file with the hub token; read, never shown")
     parser.add_argument("--workers", type=int, default=4, help="how many files are fetched at once")
+    parser.add_argument("--limit-mbit-s", type=float, default=0.0, help="bandwidth of all files together; 0 for all")
     parser.add_argument(
         "--stall-s", type=float, default=30.0, help="seconds without data until a connection is dropped"
     )

@@ -2,10 +2,11 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -15,6 +16,7 @@ from huggingface_hub.errors import (
 )
 
 from nodestack_weights import WeightsError, manifest
+from nodestack_weights.patience import TRANSIENT, Patience, asked_pause_s, pause
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _UNAUTHORIZED = 401
@@ -59,22 +61,18 @@ class Source(NamedTuple):
     commit: str
     token: str | None
 
-    def list_files(self, timeout_s: float) -> list[Listed]:
+    def list_files(self, timeout_s: float, patience: Patience, check: Callable[[], None]) -> list[Listed]:
         """Ask the hub what the commit consists of.
+
+        Args:
+            timeout_s: Seconds of silence after which it does not answer.
+            patience: How often it is asked again when it answers that it cannot answer now.
+            check: Called while that is waited for; may raise.
 
         Raises:
             WeightsError: The hub refuses, does not answer, or answers for another commit.
         """
-        api = HfApi(endpoint=self.endpoint, token=self.token or False)
-        try:
-            info = api.model_info(self.repository, revision=self.commit, files_metadata=True, timeout=timeout_s)
-        except (HfHubHTTPError, HFValidationError, OSError) as error:
-            raise WeightsError(self._explain(error)) from error
-        except Exception as error:
-            # The client's transport errors share no base class with anything public.
-            raise WeightsError(
-                f"the hub {self.endpoint} does not answer ({error}): check that the node reaches it"
-            ) from error
+        info = self._model_info(timeout_s, patience, check)
         if info.sha != self.commit:
             raise WeightsError(f"asked for commit {self.commit} of {self.repository}, the hub answered for {info.sha}")
         listed = [
@@ -86,6 +84,24 @@ class Source(NamedTuple):
         for file in listed:
             manifest.refuse_unsafe(file.path)
         return listed
+
+    def _model_info(self, timeout_s: float, patience: Patience, check: Callable[[], None]) -> ModelInfo:
+        api = HfApi(endpoint=self.endpoint, token=self.token or False)
+        for attempt in range(1, patience.fruitless_attempts + 1):
+            try:
+                return api.model_info(self.repository, revision=self.commit, files_metadata=True, timeout=timeout_s)
+            except (HfHubHTTPError, HFValidationError, OSError) as error:
+                answer = getattr(error, "response", None)
+                last = attempt == patience.fruitless_attempts
+                if last or answer is None or answer.status_code not in TRANSIENT:
+                    raise WeightsError(self._explain(error)) from error
+                pause(patience.pause_s(attempt, asked_pause_s(answer.headers)), check)
+            except Exception as error:
+                # The client's transport errors share no base class with anything public.
+                raise WeightsError(
+                    f"the hub {self.endpoint} does not answer ({error}): check that the node reaches it"
+                ) from error
+        raise AssertionError("the last attempt returned or raised")
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, GatedRepoError):

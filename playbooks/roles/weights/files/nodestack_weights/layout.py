@@ -1,14 +1,18 @@
-"""Where things are: one directory a commit on the volume, `current` pointing at one, and the node's own records."""
+"""Where things are: a directory for each commit on the volume, links to the current and the former one, and records."""
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 RECORD_NAME = "weights-verified.json"
+FORMER_RECORD_NAME = "weights-former.json"
+METRICS_NAME = "metrics/weights.prom"
 RESULT_NAME = "results/weights.json"
 PROGRESS_NAME = "progress.json"
 STATE_DIRECTORY = Path("/var/lib/nodestack")
 RUN_DIRECTORY = Path("/run/nodestack")
+_VERSION = re.compile(r"[^/]+/[0-9a-f]{40}")
 
 
 class Layout(NamedTuple):
@@ -49,17 +53,38 @@ class Layout(NamedTuple):
         """The link that the service follows."""
         return self.root / "current"
 
+    @property
+    def former(self) -> Path:
+        """The link to what was current before: what a rollback goes back to, and what is kept for it."""
+        return self.root / "former"
+
     def is_current(self) -> bool:
         """Return whether `current` points here."""
-        return self.current.is_symlink() and os.readlink(self.current) == self._link_target()
+        return _target(self.current) == self._link_target()
 
     def make_current(self) -> None:
-        """Let `current` point here, in one step."""
-        beside = self.root / f".current.{os.getpid()}"
-        beside.unlink(missing_ok=True)
-        beside.symlink_to(self._link_target())
-        beside.replace(self.current)
+        """Let `current` point here, in one step, and `former` to where it pointed."""
+        before = _target(self.current)
+        if before and before != self._link_target() and (self.root / before).is_dir():
+            self._point(self.former, before)
+        self._point(self.current, self._link_target())
         sync_directory(self.root)
+
+    def kept(self) -> list[Path]:
+        """Return the directories of commits that are needed: the current one, the former one, and this one."""
+        linked = [self.root / target for link in (self.current, self.former) if (target := _target(link))]
+        return [*linked, self.final]
+
+    def former_commit(self) -> str:
+        """Return the commit that `former` points at, "" where nothing of it is there."""
+        target = _target(self.former)
+        return Path(target).name if target and (self.root / target).is_dir() else ""
+
+    def _point(self, link: Path, target: str) -> None:
+        beside = self.root / f".{link.name}.{os.getpid()}"
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(target)
+        beside.replace(link)
 
     def other_commits(self) -> list[Path]:
         """Return the directories of the repository's other commits, which take room on the volume too."""
@@ -69,6 +94,12 @@ class Layout(NamedTuple):
 
     def _link_target(self) -> str:
         return str(self.final.relative_to(self.root))
+
+
+def _target(link: Path) -> str:
+    """Return where a link points, "" unless that is the directory of a commit."""
+    target = os.readlink(link) if link.is_symlink() else ""
+    return target if _VERSION.fullmatch(target) else ""
 
 
 def sync_directory(directory: Path) -> None:

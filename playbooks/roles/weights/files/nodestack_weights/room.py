@@ -9,10 +9,15 @@ from nodestack_weights.layout import Layout
 _GIB = 1024**3
 
 
-def refuse_if_short(places: Layout, needed_bytes: int) -> None:
-    """Raise a WeightsError when the file system cannot hold this many bytes more."""
+def is_enough(places: Layout, needed_bytes: int) -> bool:
+    """Return whether the file system can hold this many bytes more."""
     places.root.mkdir(parents=True, exist_ok=True)
-    if needed_bytes > _free_bytes(places.root):
+    return needed_bytes <= _free_bytes(places.root)
+
+
+def refuse_if_short(places: Layout, needed_bytes: int) -> None:
+    """Raise a WeightsError when it cannot."""
+    if not is_enough(places, needed_bytes):
         raise shortage(places, needed_bytes)
 
 

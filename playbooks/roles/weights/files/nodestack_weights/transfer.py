@@ -2,40 +2,28 @@
 
 `hf_hub_download` does not continue a former process's download since huggingface_hub 1.18 (its temporary files have
 random names and are removed on failure), and Xet storage writes files out of order. A beginning that is only ever
-appended to can be continued after any kill, so files come over plain HTTP here, several at once. The client still
-supplies sessions, addresses and redirects.
+appended to can be continued after any kill, so files come over plain HTTP here, several at once, and are hashed on
+their way. Each attempt asks the hub itself: a signed address that it redirects to is used once.
 """
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-import httpx2
-from huggingface_hub import get_session, hf_hub_url
+from huggingface_hub import hf_hub_url
 
-from nodestack_weights import WeightsError
+from nodestack_weights import WeightsError, streams
 from nodestack_weights.hub import Source
+from nodestack_weights.patience import TRANSIENT, Patience, asked_pause_s, pause
+from nodestack_weights.streams import Body, Broken
+from nodestack_weights.throttle import Throttle
+from nodestack_weights.writing import Growing
 
-_PARTIAL, _WHOLE, _BEYOND_THE_END = 206, 200, 416
-_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-
-
-class Patience(NamedTuple):
-    """How long to bear with a transfer.
-
-    Attributes:
-        stall_s: Seconds without enough data after which a connection is dropped and the file continued on a new one.
-        minimum_bytes_per_s: What counts as enough.
-        fruitless_attempts: Attempts in a row that may bring nothing before the file is given up.
-        longest_pause_s: Longest pause between two attempts; they double from one second on.
-    """
-
-    stall_s: float = 30.0
-    minimum_bytes_per_s: int = 1024
-    fruitless_attempts: int = 6
-    longest_pause_s: float = 15.0
+_PARTIAL, _WHOLE, _BEYOND_THE_END, _ERRORS = 206, 200, 416, 400
+_PIECE_BYTES = 1 << 18
+# What object stores answer once a signed address has expired: S3 and CloudFront 403, Google 400, others 401 or 410.
+_EXPIRED = frozenset({400, 401, 403, 410})
 
 
 class Stopped(Exception):
@@ -43,7 +31,15 @@ class Stopped(Exception):
 
 
 class _Dropped(Exception):
-    """A connection brought what it could; the next one continues."""
+    """A connection brought what it could; the next one continues.
+
+    Attributes:
+        pause_s: What the hub asked to wait before that.
+    """
+
+    def __init__(self, reason: str, pause_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.pause_s = pause_s
 
 
 class Transport(NamedTuple):
@@ -52,17 +48,19 @@ class Transport(NamedTuple):
     Attributes:
         source: Where from.
         patience: When to drop a connection, when to give up.
+        throttle: The bandwidth that all files share.
         on_bytes: Gets the number of bytes that came in; negative when some had to be thrown away.
         stopped: Once true, Stopped is raised at the next piece.
     """
 
     source: Source
     patience: Patience
+    throttle: Throttle
     on_bytes: Callable[[int], None]
     stopped: Callable[[], bool]
 
-    def fetch(self, path: str, size: int, part: Path) -> None:
-        """Bring `part` to `size` bytes, continuing what is in it.
+    def fetch(self, path: str, size: int, part: Path) -> str:
+        """Bring `part` to `size` bytes, continuing what is in it, and return its SHA-256.
 
         Args:
             path: File in the repository.
@@ -75,51 +73,55 @@ class Transport(NamedTuple):
             Stopped: The run was asked to end; what came in is kept.
         """
         part.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("ab", buffering=0) as file:
-            if file.tell() > size:
+        with Growing(part) as file:
+            if file.size > size:
                 self._throw_away(file)
+            file.hash_beginning(self._end_if_stopped)
             fruitless = 0
-            while (before := file.seek(0, os.SEEK_END)) < size:
-                reason = self._continue(path, file, before)
-                fruitless = 0 if file.seek(0, os.SEEK_END) > before else fruitless + 1
+            while (before := file.size) < size:
+                ended = self._continue(path, file, size)
+                fruitless = 0 if file.size > before else fruitless + 1
                 if fruitless >= self.patience.fruitless_attempts:
                     raise WeightsError(
-                        f"{path} came to byte {before} of {size} and no further in {fruitless} attempts ({reason}): "
+                        f"{path} came to byte {before} of {size} and no further in {fruitless} attempts ({ended}): "
                         "check the node's network and run again, which continues there"
                     )
-                self._pause(min(2.0 ** (fruitless - 1), self.patience.longest_pause_s) if fruitless else 0.0)
-            os.fsync(file.fileno())
+                if fruitless:
+                    pause(self.patience.pause_s(fruitless, ended.pause_s), self._end_if_stopped)
+            return file.finish()
 
-    def _continue(self, path: str, file: BinaryIO, have: int) -> str:
+    def _continue(self, path: str, file: Growing, size: int) -> _Dropped:
         """Append what one connection brings; return why it ended."""
-        source = self.source
+        source, have = self.source, file.size
         # The bytes of the file are wanted, not a compressed form of them.
         headers = {"Accept-Encoding": "identity", "User-Agent": "nodestack"}
-        if source.token:
-            # The session drops it when it is redirected to another host.
-            headers["Authorization"] = f"Bearer {source.token}"
         if have:
             headers["Range"] = f"bytes={have}-"
         url = hf_hub_url(source.repository, path, revision=source.commit, endpoint=source.endpoint)
         try:
-            with get_session().stream("GET", url, headers=headers, timeout=self.patience.stall_s) as response:
-                self._refuse_errors(response, path)
-                if not _continues_at(response, have):
+            with streams.get(url, headers, source.token, self.patience.stall_s) as body:
+                self._refuse_errors(body, path)
+                if not _continues_at(body, have):
                     self._throw_away(file)
-                    if response.status_code != _WHOLE:
-                        return f"the hub could not continue at byte {have}"
-                self._append(response, file)
-        except (httpx2.HTTPError, httpx2.StreamError, _Dropped) as ended:
-            return str(ended) or type(ended).__name__
-        return "the connection ended"
+                    if body.status != _WHOLE:
+                        return _Dropped(f"the hub could not continue at byte {have}")
+                self._append(body, file, size)
+        except _Dropped as ended:
+            return ended
+        except Broken as ended:
+            return _Dropped(str(ended))
+        return _Dropped("the connection ended")
 
-    def _append(self, response: httpx2.Response, file: BinaryIO) -> None:
+    def _append(self, body: Body, file: Growing, size: int) -> None:
         window_began, window_bytes = time.monotonic(), 0
-        for piece in response.iter_raw():
-            if self.stopped():
-                raise Stopped
-            _write_all(file, piece)
+        most = self.throttle.most(_PIECE_BYTES)
+        # A byte more than there should be is enough to see that the file is another one.
+        while file.size <= size and (piece := body.read(most)):
+            self._end_if_stopped()
+            file.append(piece)
             self.on_bytes(len(piece))
+            # Waiting for one's own limit is no stall.
+            window_began += self.throttle.wait(len(piece))
             window_bytes += len(piece)
             elapsed_s = time.monotonic() - window_began
             if elapsed_s >= self.patience.stall_s:
@@ -127,41 +129,31 @@ class Transport(NamedTuple):
                     raise _Dropped(f"only {window_bytes} bytes came in {elapsed_s:.0f} s")
                 window_began, window_bytes = time.monotonic(), 0
 
-    def _refuse_errors(self, response: httpx2.Response, path: str) -> None:
-        status = response.status_code
-        if status == _BEYOND_THE_END:
+    def _refuse_errors(self, body: Body, path: str) -> None:
+        status = body.status
+        if status == _BEYOND_THE_END or status < _ERRORS:
             return
-        if status in _TRANSIENT:
-            raise _Dropped(f"the hub answered {status}")
-        if response.is_error:
-            source = self.source
-            raise WeightsError(
-                f"the hub {source.endpoint} answered {status} for {path} at commit {source.commit} of "
-                f"{source.repository}: check that the commit is complete there and the token may read it"
-            )
+        if status in TRANSIENT:
+            raise _Dropped(f"the hub answered {status}", asked_pause_s(body.headers))
+        if body.redirected and status in _EXPIRED:
+            raise _Dropped(f"the address that the hub gave for it answered {status}")
+        source = self.source
+        raise WeightsError(
+            f"the hub {source.endpoint} answered {status} for {path} at commit {source.commit} of "
+            f"{source.repository}: check that the commit is complete there and the token may read it"
+        )
 
-    def _throw_away(self, file: BinaryIO) -> None:
-        self.on_bytes(-file.seek(0, os.SEEK_END))
-        file.truncate(0)
+    def _throw_away(self, file: Growing) -> None:
+        self.on_bytes(-file.size)
+        file.clear()
 
-    def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while True:
-            if self.stopped():
-                raise Stopped
-            if (left := until - time.monotonic()) <= 0:
-                return
-            time.sleep(min(left, 0.2))
+    def _end_if_stopped(self) -> None:
+        if self.stopped():
+            raise Stopped
 
 
-def _continues_at(response: httpx2.Response, have: int) -> bool:
+def _continues_at(body: Body, have: int) -> bool:
     """Return whether a body is what follows the first `have` bytes."""
     if have == 0:
-        return response.status_code in {_WHOLE, _PARTIAL}
-    return response.status_code == _PARTIAL and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-
-
-def _write_all(file: BinaryIO, piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[file.write(view) :]
+        return body.status in {_WHOLE, _PARTIAL}
+    return body.status == _PARTIAL and body.headers.get("Content-Range", "").startswith(f"bytes {have}-")

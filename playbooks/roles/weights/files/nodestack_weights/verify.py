@@ -5,12 +5,14 @@ Exit 0: every byte is what was recorded. Exit 1: one line on stderr for each fil
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from nodestack_weights import WeightsError, layout, manifest, tree
+from nodestack_weights import WeightsError, layout, manifest, metrics, records, tree
 from nodestack_weights.manifest import Manifest
-from nodestack_weights.tree import Finding, Record
+from nodestack_weights.records import Record
+from nodestack_weights.tree import Finding
 
 _CURE = "run `pulumi up`, which fetches this file again and nothing else"
 
@@ -20,23 +22,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="verify-weights", description="Verify the current weights offline.")
     parser.add_argument("--state-directory", type=Path, default=layout.STATE_DIRECTORY, help="the node's records")
     options = parser.parse_args(arguments)
-    record_path = options.state_directory / layout.RECORD_NAME
+    record_path, began = options.state_directory / layout.RECORD_NAME, time.monotonic()
+    record, expected = records.read(record_path), None
     try:
-        record = tree.read_record(record_path)
         if record is None:
             raise WeightsError(f"{record_path} is not there: no weights were verified on this node; run `pulumi up`")
-        findings = _verify(record, record_path)
+        expected = _recorded_manifest(record)
+        findings = _verify(record, expected, record_path)
+        said = [f"{record.directory}/{path} {problem}: {_CURE}" for path, problem in findings]
     except WeightsError as refusal:
-        sys.stderr.write(f"{refusal}\n")
-        return 1
-    for path, problem in findings:
-        sys.stderr.write(f"{record.directory}/{path} {problem}: {_CURE}\n")
-    return 1 if findings else 0
+        said = [str(refusal)]
+    metrics.write(
+        options.state_directory,
+        record,
+        passed=not said,
+        size_bytes=expected.size_bytes if expected and not said else 0,
+        seconds=time.monotonic() - began,
+    )
+    for line in said:
+        sys.stderr.write(f"{line}\n")
+    return 1 if said else 0
 
 
-def _verify(record: Record, record_path: Path) -> list[Finding]:
+def _verify(record: Record, expected: Manifest, record_path: Path) -> list[Finding]:
     """Return what is wrong with the tree, and have the record say which files are not good any more."""
-    expected = _recorded_manifest(record)
     directory = Path(record.directory)
     good, findings = tree.check(directory, expected.entries, workers=tree.hash_workers())
     seen = record._replace(files={entry.path: good.get(entry.path) for entry in expected.entries})
