@@ -65,6 +65,9 @@ class NodeDocument(BaseModel):
     weights_high_performance: bool = Field(
         description="Whether fetching may take the whole bandwidth: 16 files at once, not 4."
     )
+    weights_fetch_limit_mbit_s: int = Field(
+        description="Bandwidth of all files together in Mbit/s; 0 for all there is."
+    )
 
     vllm_version: str = Field(description="Engine version, e.g. 0.23.0.")
     vllm_build: Literal["cpu", "cuda"] = Field(description="Which lock file of that version is installed.")

@@ -50,7 +50,10 @@ class WeightsResult(_Result):
     """What was fetched and verified last.
 
     Attributes:
-        hub: Whether the hub was asked for the manifest, or the recorded one was enough; "" where it failed before.
+        hub: Whether the hub was asked for the manifest, or why the recorded one was enough; "" where it failed before.
+        former_commit: What is still on the volume, verified, to go back to; "" for nothing.
+        freed_bytes: Room that was freed by removing what is neither current nor former.
+        removed: What that was, by path below the weights' directory.
         error: Why there are no verified weights; "" when there are.
     """
 
@@ -63,6 +66,9 @@ class WeightsResult(_Result):
     fetched_bytes: int
     seconds: float
     hub: str = ""
+    former_commit: str = ""
+    freed_bytes: int = 0
+    removed: tuple[str, ...] = ()
     error: str = ""
 
 

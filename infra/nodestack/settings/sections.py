@@ -75,6 +75,7 @@ class ModelSettings(Section):
         commit: 40 hex digits; left out, the catalogue's pin where it has one.
         hub: Base URL of the hub, as HF_ENDPOINT.
         allow_high_performance_fetch: Fetch 16 files at once and fill the line, instead of 4.
+        fetch_limit_mbit_s: Bandwidth that fetching may take in Mbit/s; left out, all there is.
     """
 
     name: str
@@ -82,6 +83,7 @@ class ModelSettings(Section):
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
     hub: str = "https://huggingface.co"
     allow_high_performance_fetch: bool = True
+    fetch_limit_mbit_s: Annotated[int, Field(gt=0)] | None = None
 
 
 class EngineSettings(Section):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Bench:
     def ssh_options(self) -> str:
         return f"-o 'UserKnownHostsFile=\"{self.directory}/known_hosts\"'"
 
-    def on(self, command: str) -> str:
+    def on(self, command: str, timeout_s: float = 120) -> str:
         """Return what a command on the node prints, whatever it ends with."""
         options = [
             *("-i", f"{self.directory}/key", "-o", f'UserKnownHostsFile="{self.directory}/known_hosts"'),
@@ -71,7 +72,7 @@ class Bench:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=timeout_s,
         )
         return ended.stdout.strip()
 
@@ -134,11 +135,17 @@ def _key(path: Path) -> tuple[str, str]:
 @pytest.fixture(scope="package")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """Return a node with eight H100 and no driver."""
-    directory = tmp_path_factory.mktemp("bench")
+    with booted(tmp_path_factory.mktemp("bench")) as bench:
+        yield bench
+
+
+@contextmanager
+def booted(directory: Path, size_gib: int = 1) -> Iterator[Bench]:
+    """Have a node with eight H100, no driver, and a blank volume of this size; its account is in the directory."""
     _, client = _key(directory / "key")
     host_private, host = _key(directory / "host")
     cloud = LocalCloud(LocalAccount(directory=str(directory / "account")))
-    volume = cloud.create_volume(VolumeRequest(name="roles", size_gib=1))
+    volume = cloud.create_volume(VolumeRequest(name="roles", size_gib=size_gib))
     node = cloud.create_node(
         NodeRequest(
             name="roles",

@@ -1,6 +1,7 @@
 """The hub's HTTP interface."""
 
 import hmac
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nodestack.clouds.local.hub import body, store
 from nodestack.clouds.local.hub.access_log import AccessLog
+from nodestack.clouds.local.hub.elsewhere import Elsewhere
 from nodestack.clouds.local.hub.faults import Fault, Faults
 from nodestack.clouds.local.hub.store import HubFile, Repository
+
+_HERE = Elsewhere()
 
 
 class Refusal(Exception):
     """An answer that the Hub gives with an error code of its own."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, retry_after: str = "") -> None:
         super().__init__(message)
+        self.retry_after = retry_after
         self.status = status
         self.code = code
         self.message = message
 
 
-def create_app(root: Path, log: AccessLog, faults: Faults, token: str | None = None) -> Starlette:
+def create_app(
+    root: Path, log: AccessLog, faults: Faults, token: str | None = None, elsewhere: Elsewhere = _HERE
+) -> Starlette:
     """Return the application.
 
     Args:
@@ -36,12 +43,14 @@ def create_app(root: Path, log: AccessLog, faults: Faults, token: str | None = N
         log: Where requests are written.
         faults: What to do wrong.
         token: The bearer token that every repository asks for; None makes them public.
+        elsewhere: Where large files come from.
     """
-    hub = _Hub(root, faults, token)
+    hub = _Hub(root, faults, token, elsewhere)
     routes = [
         Route("/api/models/{organisation}/{name}", hub.model_info),
         Route("/api/models/{organisation}/{name}/revision/{revision}", hub.model_info),
         Route("/api/models/{organisation}/{name}/tree/{revision}", hub.tree),
+        Route("/signed/{until}/{organisation}/{name}/{revision}/{path:path}", hub.signed, methods=["GET", "HEAD"]),
         Route("/{organisation}/{name}/resolve/{revision}/{path:path}", hub.resolve, methods=["GET", "HEAD"]),
     ]
     return Starlette(
@@ -52,10 +61,11 @@ def create_app(root: Path, log: AccessLog, faults: Faults, token: str | None = N
 
 
 class _Hub:
-    def __init__(self, root: Path, faults: Faults, token: str | None) -> None:
+    def __init__(self, root: Path, faults: Faults, token: str | None, elsewhere: Elsewhere) -> None:
         self._root = root
         self._faults = faults
         self._token = token
+        self._elsewhere = elsewhere
 
     async def model_info(self, request: Request) -> Response:
         self._fault(request)
@@ -95,12 +105,30 @@ class _Hub:
         }
         if file.sha256 is not None:
             headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
+            address = self._elsewhere.address(str(request.url), f"{repository.repository_id}/{commit}/{path}")
+            if address is not None:
+                return Response(status_code=302, headers={**headers, "Location": address})
         return _content(request, file, headers, fault)
+
+    async def signed(self, request: Request) -> Response:
+        """Send a large file as an object store does: to whoever has its address, for as long as that is valid."""
+        fault = self._fault(request)
+        if "authorization" in request.headers:
+            raise Refusal(400, "", "Only one auth mechanism allowed")
+        if time.time() > float(request.path_params["until"]):
+            raise Refusal(403, "", "Request has expired")
+        parameters = request.path_params
+        repository = store.find(self._root, f"{parameters['organisation']}/{parameters['name']}")
+        files = repository.files(parameters["revision"]) if repository else ()
+        file = next((file for file in files if file.path == parameters["path"]), None)
+        if file is None:
+            raise Refusal(404, "", "The specified key does not exist")
+        return _content(request, file, {"Accept-Ranges": "bytes", "ETag": f'"{file.etag}"'}, fault)
 
     def _fault(self, request: Request) -> Fault:
         fault = self._faults.take(request.method, request.url.path)
         if fault is not None and fault.status is not None:
-            raise Refusal(fault.status, "", "asked for by the faults file")
+            raise Refusal(fault.status, "", "asked for by the faults file", fault.retry_after)
         return fault or Fault(path="")
 
     def _revision(self, request: Request) -> tuple[Repository, str]:
@@ -188,7 +216,8 @@ def _tree_entry(file: HubFile) -> dict[str, Any]:
 def _refuse(request: Request, error: Exception) -> Response:
     if not isinstance(error, Refusal):
         raise error
-    headers = {"X-Error-Message": error.message} | ({"X-Error-Code": error.code} if error.code else {})
+    said = {"X-Error-Message": error.message, "X-Error-Code": error.code, "Retry-After": error.retry_after}
+    headers = {name: value for name, value in said.items() if value}
     return JSONResponse({"error": error.message}, status_code=error.status, headers=headers)
 
 

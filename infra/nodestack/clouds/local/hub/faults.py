@@ -30,6 +30,7 @@ class Fault(Frozen):
         method: HTTP method it applies to.
         times: How many requests it applies to.
         status: Answer with this error instead of the file.
+        retry_after: Header of that name in the error.
         cut_after_bytes: Close the connection once this many bytes of the body were sent.
         stall_after_bytes: Fall silent once this many bytes of the body were sent.
         stall_s: For how many seconds.
@@ -41,6 +42,7 @@ class Fault(Frozen):
     method: str = "GET"
     times: Annotated[int, Field(ge=1)] = 1
     status: Annotated[int, Field(ge=400, le=599)] | None = None
+    retry_after: str = ""
     cut_after_bytes: Annotated[int, Field(ge=0)] | None = None
     stall_after_bytes: Annotated[int, Field(ge=0)] | None = None
     stall_s: float = 0.0

@@ -6,7 +6,8 @@
     layout     where things are on the volume and on the node
     tree       hashing in parallel
     records    what was verified on this node
-    hub        what the hub says a commit consists of; what it refuses
+    hub        a commit on a hub
+    listing    what the hub says it consists of; what it refuses
     streams    the body of a file over HTTP
     writing    a file that is hashed while it grows
     throttle   a bandwidth that all connections share

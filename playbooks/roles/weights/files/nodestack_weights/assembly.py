@@ -15,7 +15,7 @@ from nodestack_weights.hub import Listed, Source
 from nodestack_weights.layout import Layout, sync_directory
 from nodestack_weights.manifest import Entry, Manifest
 from nodestack_weights.patience import Patience
-from nodestack_weights.records import Record, Records, Stamp
+from nodestack_weights.records import Record, Records, Stamp, stamp
 from nodestack_weights.throttle import Throttle
 from nodestack_weights.transfer import Stopped, Transport
 
@@ -76,7 +76,6 @@ class Assembly:
         self._fetched: list[Entry] = []
         self._collected = Collected()
         self._throttle = Throttle(order.limit_bytes_per_s)
-        self._previous = order.records.of(order.places)
 
     def run(self) -> Outcome:
         """Bring the volume up to date; each step leaves what was verified before as it was.
@@ -86,7 +85,7 @@ class Assembly:
             Stopped: The run was asked to end.
         """
         found, hub = self._manifest()
-        stamps = self._untouched(found)
+        stamps = self._order.records.untouched(self._places, found)
         suspects = [entry for entry in found.entries if entry.path not in stamps]
         stamps |= self._verified(self._places.final, suspects, "verifying")
         missing = [entry for entry in suspects if entry.path not in stamps]
@@ -102,14 +101,18 @@ class Assembly:
 
     def _manifest(self) -> tuple[Manifest, str]:
         """Return what the commit must consist of, and how that is known."""
-        kept = self._kept_manifest()
+        kept = kept_manifest(self._places)
         if kept is not None and self._may_go_back_to(kept):
             return kept, "not needed: this node verified the commit before, and nothing was touched since"
+        # Imported when needed: the hub's client takes longer than the whole way back to a former commit.
+        from nodestack_weights.listing import list_files  # noqa: PLC0415
+
+        order = self._order
         try:
-            listed = self._order.source.list_files(_LISTING_TIMEOUT_S, self._order.patience, self._end_if_stopped)
+            listed = list_files(order.source, _LISTING_TIMEOUT_S, order.patience, self._end_if_stopped)
             found = self._manifest_of(listed)
         except WeightsError as refusal:
-            expected = self._order.expected_manifest_sha256
+            expected = order.expected_manifest_sha256
             if kept is not None and expected and kept.digest() != expected:
                 raise WeightsError(
                     f"{refusal}; the manifest on the volume cannot stand in for the hub's: it has digest "
@@ -124,13 +127,13 @@ class Assembly:
 
     def _may_go_back_to(self, kept: Manifest) -> bool:
         """Return whether this is a rollback to what this very node has verified: that must work without a hub."""
-        if self._places.is_current() or self._previous is None:
+        order, places = self._order, self._places
+        if places.is_current() or order.expected_manifest_sha256 not in ("", kept.digest()):
             return False
-        expected = self._order.expected_manifest_sha256 or self._previous.manifest_sha256
-        return kept.digest() == expected and len(self._untouched(kept)) == len(kept.entries)
+        return len(order.records.untouched(places, kept)) == len(kept.entries)
 
     def _refuse_changed(self, found: Manifest) -> None:
-        kept = self._kept_manifest()
+        kept = kept_manifest(self._places)
         recorded = self._order.expected_manifest_sha256 or (kept.digest() if kept else "")
         if recorded and found.digest() != recorded:
             raise WeightsError(
@@ -138,16 +141,9 @@ class Assembly:
                 f"(manifest {found.digest()} instead of {recorded}): nothing was replaced; choose another commit"
             )
 
-    def _kept_manifest(self) -> Manifest | None:
-        try:
-            kept = manifest.read(self._places.manifest)
-        except WeightsError:
-            return None
-        return kept if (kept.repository, kept.commit) == (self._places.repository, self._places.commit) else None
-
     def _is_complete(self, kept: Manifest) -> bool:
-        stamps = ((tree.stamp(self._places.final / entry.path), entry.size) for entry in kept.entries)
-        return all(stamp is not None and stamp[0] == size for stamp, size in stamps)
+        seen = ((stamp(self._places.final / entry.path), entry.size) for entry in kept.entries)
+        return all(now is not None and now[0] == size for now, size in seen)
 
     def _manifest_of(self, listed: Sequence[Listed]) -> Manifest:
         """Return the manifest of a listing; small files are fetched for it, since git's id of them is no SHA-256."""
@@ -178,16 +174,8 @@ class Assembly:
             raise WeightsError(f"{file.path} changed on {self._places.root} while it was read: run again")
         return tree.sha256(place)
 
-    def _untouched(self, found: Manifest) -> dict[str, Stamp]:
-        """Return the stamps of files that this node verified before and that nothing touched since."""
-        known, previous = (str(self._places.final), found.digest()), self._previous
-        if previous is None or (previous.directory, previous.manifest_sha256) != known:
-            return {}
-        seen = {entry.path: tree.stamp(self._places.final / entry.path) for entry in found.entries}
-        return {path: stamp for path, stamp in seen.items() if stamp is not None and previous.files.get(path) == stamp}
-
     def _verified(self, directory: Path, entries: Iterable[Entry], text: str) -> dict[str, Stamp]:
-        present = [entry for entry in entries if tree.stamp(directory / entry.path)]
+        present = [entry for entry in entries if stamp(directory / entry.path)]
         on_bytes = self._progress.begin(text, sum(entry.size for entry in present))
         good, _ = tree.check(directory, present, workers=tree.hash_workers(), on_bytes=on_bytes, cancelled=self._stop)
         if self._stop():
@@ -281,7 +269,7 @@ class Assembly:
 
     def _record(self, found: Manifest, stamps: dict[str, Stamp], missing: Sequence[Entry]) -> bool:
         """Record what is good now; return whether that is news."""
-        fresh = {entry.path: tree.stamp(self._places.final / entry.path) for entry in missing}
+        fresh = {entry.path: stamp(self._places.final / entry.path) for entry in missing}
         record = Record(
             directory=str(self._places.final),
             manifest_path=str(self._places.manifest),
@@ -291,6 +279,24 @@ class Assembly:
             files=dict(sorted({**stamps, **fresh}.items())),
         )
         return self._order.records.keep(record)
+
+
+def kept_manifest(places: Layout) -> Manifest | None:
+    """Return the manifest of the commit that is on the volume, None where there is none."""
+    try:
+        kept = manifest.read(places.manifest)
+    except WeightsError:
+        return None
+    return kept if (kept.repository, kept.commit) == (places.repository, places.commit) else None
+
+
+def is_assembled(order: Order) -> bool:
+    """Return whether the commit is current and nothing was touched since this node verified it; changes nothing."""
+    places, kept = order.places, kept_manifest(order.places)
+    if kept is None or not places.is_current() or order.expected_manifest_sha256 not in ("", kept.digest()):
+        return False
+    is_whole = len(order.records.untouched(places, kept)) == len(kept.entries)
+    return is_whole and not tree.unlisted(places.final, kept)
 
 
 def _remove_unlisted(directory: Path, found: Manifest) -> bool:

@@ -4,7 +4,8 @@
         --repository organisation/name --commit <40 hex digits> [--expected-manifest-sha256 HEX] [--token-file FILE]
 
 Prints the result as JSON, which is also kept for the node's status. Exit 0: verified and current; 1: refused or failed,
-with one line on stderr that says why; 3: asked to stop, what was fetched is kept.
+with one line on stderr that says why; 3: asked to stop, what was fetched is kept. With --check it only says whether
+there is anything to do.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nodestack_weights import WeightsError, guard, hub, layout, manifest
-from nodestack_weights.assembly import Assembly, Order, Outcome
+from nodestack_weights.assembly import Assembly, Order, Outcome, is_assembled
 from nodestack_weights.patience import Patience
 from nodestack_weights.records import Records
 from nodestack_weights.transfer import Stopped
@@ -34,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop.install()
     began = time.monotonic()
     try:
-        outcome = _run(options, stop)
+        order = _order(options)
+        if options.check:
+            sys.stdout.write(json.dumps({"changed": not is_assembled(order)}) + "\n")
+            return 0
+        outcome = _run(order, options, stop)
     except Stopped:
         return _say(f"stopped; what was fetched of {options.repository} is kept", _EXIT_STOPPED)
     except WeightsError as refusal:
@@ -49,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(options: argparse.Namespace, stop: guard.Stop) -> Outcome:
+def _order(options: argparse.Namespace) -> Order:
     hub.refuse_movable(options.commit)
     token = options.token_file.read_text().strip() if options.token_file else ""
-    order = Order(
+    return Order(
         source=hub.Source(options.endpoint.rstrip("/"), options.repository, options.commit, token or None),
         places=layout.Layout(options.root, options.repository, options.commit),
         expected_manifest_sha256=options.expected_manifest_sha256,
@@ -61,8 +66,11 @@ def _run(options: argparse.Namespace, stop: guard.Stop) -> Outcome:
         patience=Patience(stall_s=options.stall_s),
         limit_bytes_per_s=options.limit_mbit_s * 1e6 / 8,
     )
+
+
+def _run(order: Order, options: argparse.Namespace, stop: guard.Stop) -> Outcome:
     progress = guard.Progress(options.run_directory / layout.PROGRESS_NAME)
-    with guard.alone(options.root / ".lock"), progress.shown():
+    with guard.alone(order.places.root / ".lock"), progress.shown():
         return Assembly(order, stop, progress).run()
 
 
@@ -103,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--commit", required=True, help="40 hex digits")
     parser.add_argument("--expected-manifest-sha256", default="", help="digest recorded for this commit before")
     parser.add_argument("--token-file", type=Path, help="file with the hub token; read, never shown")
+    parser.add_argument("--check", action="store_true", help="say whether there is anything to do, and do nothing")
     parser.add_argument("--workers", type=int, default=4, help="how many files are fetched at once")
     parser.add_argument("--limit-mbit-s", type=float, default=0.0, help="bandwidth of all files together; 0 for all")
     parser.add_argument(

@@ -6,7 +6,7 @@ Removed are only names that this package gives, and nothing that a process has o
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,33 +45,41 @@ def collect(places: Layout, processes: Path = Path("/proc")) -> Collected:
         places: The commit at hand.
         processes: Where the running processes are looked up.
     """
-    found = list(_garbage(places))
-    opened = _opened(places.root, processes) if any(path.is_dir() for path in found) else set()
-    freed_bytes, removed, in_use = 0, [], []
-    for path in found:
-        name = str(path.relative_to(places.root))
-        if path.is_dir() and any(path == file or path in file.parents for file in opened):
-            in_use.append(name)
-            continue
+    found = list(_versions(places))
+    opened = _opened(places.root, processes) if found else set()
+    in_use = {path for path in found if any(path == file or path in file.parents for file in opened)}
+    removed, freed_bytes = [], 0
+    for path in [path for path in found if path not in in_use]:
         freed_bytes += _room_of(path)
         _remove(path)
-        removed.append(name)
+        removed.append(path)
+    for path in list(_small(places)):
+        freed_bytes += _room_of(path)
+        path.unlink()
+        removed.append(path)
     for model in _models(places.root):
         if model != places.model and not any(model.iterdir()):
             model.rmdir()
-    return Collected(freed_bytes, tuple(sorted(removed)), tuple(sorted(in_use)))
+    return Collected(freed_bytes, _names(places, removed), _names(places, in_use))
 
 
-def _garbage(places: Layout) -> Iterator[Path]:
-    kept = set(places.kept()) | {places.staging}
+def _versions(places: Layout) -> Iterator[Path]:
+    """Yield the directories of commits that nobody needs, and what was fetched of such."""
+    kept = {*places.kept(), places.staging}
+    for model in _models(places.root):
+        found = (path for path in model.iterdir() if path.is_dir() and not path.is_symlink())
+        yield from (path for path in found if path not in kept and _VERSION.fullmatch(path.name))
+
+
+def _small(places: Layout) -> Iterator[Path]:
+    """Yield manifests without a commit, and what a run that was cut off left beside them."""
+    kept = set(places.kept())
     yield from (path for path in places.root.iterdir() if _TEMPORARY.fullmatch(path.name))
     for model in _models(places.root):
         for path in model.iterdir():
-            if path in kept or path.is_symlink():
-                continue
-            manifest = _MANIFEST.fullmatch(path.name)
-            version = path.is_dir() and _VERSION.fullmatch(path.name)
-            if version or _TEMPORARY.fullmatch(path.name) or (manifest and model / manifest[1] not in kept):
+            of = _MANIFEST.fullmatch(path.name)
+            is_alone = of and model / of[1] not in kept and not (model / of[1]).exists()
+            if is_alone or _TEMPORARY.fullmatch(path.name):
                 yield path
 
 
@@ -107,13 +115,14 @@ def _opened_by(process: Path) -> Iterator[str]:
 
 def _room_of(path: Path) -> int:
     inside = (Path(parent) / name for parent, _, names in os.walk(path) for name in names)
-    return sum(file.lstat().st_blocks * _BLOCK_BYTES for file in ([path] if not path.is_dir() else inside))
+    return sum(file.lstat().st_blocks * _BLOCK_BYTES for file in (inside if path.is_dir() else [path]))
+
+
+def _names(places: Layout, paths: Iterable[Path]) -> tuple[str, ...]:
+    return tuple(sorted(str(path.relative_to(places.root)) for path in paths))
 
 
 def _remove(path: Path) -> None:
-    if not path.is_dir() or path.is_symlink():
-        path.unlink()
-        return
     # A commit's directory is complete or not there, also when this is cut off in the middle.
     gone = path if path.name.endswith(".removed") else path.with_name(f"{path.name.removesuffix('.staging')}.removed")
     if gone != path:

@@ -6,9 +6,19 @@ from typing import NamedTuple
 
 from nodestack_weights import layout, manifest
 from nodestack_weights.layout import Layout
+from nodestack_weights.manifest import Manifest
 
 Stamp = tuple[int, int]
 """A file's size in bytes and its time of change in nanoseconds: what shows cheaply that it was touched."""
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Return the stamp of a regular file, or None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_size, status.st_mtime_ns) if path.is_file() else None
 
 
 class Record(NamedTuple):
@@ -68,6 +78,14 @@ class Records(NamedTuple):
         """Return what this node verified of a commit, None where it did not."""
         found = filter(None, map(read, (self.current, self.former)))
         return next((record for record in found if record.directory == str(places.final)), None)
+
+    def untouched(self, places: Layout, found: Manifest) -> dict[str, Stamp]:
+        """Return the stamps of files that this node verified before and that nothing touched since."""
+        known, previous = (str(places.final), found.digest()), self.of(places)
+        if previous is None or (previous.directory, previous.manifest_sha256) != known:
+            return {}
+        seen = {entry.path: stamp(places.final / entry.path) for entry in found.entries}
+        return {path: now for path, now in seen.items() if now is not None and previous.files.get(path) == now}
 
     def keep(self, record: Record) -> bool:
         """Have this be the record of the current commit; return whether it is news."""

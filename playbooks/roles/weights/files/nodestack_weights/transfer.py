@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import hf_hub_url
-
 from nodestack_weights import WeightsError, streams
 from nodestack_weights.hub import Source
 from nodestack_weights.patience import TRANSIENT, Patience, asked_pause_s, pause
@@ -97,9 +95,8 @@ class Transport(NamedTuple):
         headers = {"Accept-Encoding": "identity", "User-Agent": "nodestack"}
         if have:
             headers["Range"] = f"bytes={have}-"
-        url = hf_hub_url(source.repository, path, revision=source.commit, endpoint=source.endpoint)
         try:
-            with streams.get(url, headers, source.token, self.patience.stall_s) as body:
+            with streams.get(source.url(path), headers, source.token, self.patience.stall_s) as body:
                 self._refuse_errors(body, path)
                 if not _continues_at(body, have):
                     self._throw_away(file)

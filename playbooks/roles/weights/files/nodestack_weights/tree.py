@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nodestack_weights.manifest import Entry, Manifest
-from nodestack_weights.records import Stamp
+from nodestack_weights.records import Stamp, stamp
 
 _PIECE_BYTES = 1 << 20
 
@@ -18,15 +18,6 @@ class Finding(NamedTuple):
 
     path: str
     problem: str
-
-
-def stamp(path: Path) -> Stamp | None:
-    """Return the stamp of a regular file, or None where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_size, status.st_mtime_ns) if path.is_file() else None
 
 
 def sha256(path: Path, on_bytes: Callable[[int], None] = lambda count: None) -> str:
