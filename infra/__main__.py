@@ -69,6 +69,7 @@ def main() -> None:
             api_key=pulumi.Output.secret(settings.api_key.get_secret_value()),
             hub_token=pulumi.Output.secret(token.get_secret_value()) if token else None,
             document=node_document(settings, plan, catalog),
+            manifest_sha256=settings.model.manifests.get(plan.pin, ""),
         ),
     )
     export(settings, plan, volume, node, serving)

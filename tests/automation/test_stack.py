@@ -1,10 +1,13 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nodestack.automation import stack
 from nodestack.automation.checkout import Checkout, find
 from nodestack.errors import NodestackError, RecoveryError
+
+COMMIT, DIGEST = "a" * 40, "d" * 64
 
 
 @pytest.fixture
@@ -31,3 +34,44 @@ def test_a_missing_passphrase_of_a_stack_with_secrets_is_refused_and_nothing_is_
 def test_a_checkout_is_found_from_below_it(checkout: Checkout) -> None:
     (checkout.root / "Pulumi.yaml").write_text("name: nodestack\n")
     assert find(checkout.root / "stacks") == checkout
+
+
+class Recorded:
+    """An engine that is only told to set something."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+
+    def __call__(self, checkout: Checkout, stack: str) -> "Recorded":
+        return self
+
+    def ask(self, *arguments: str) -> str:
+        self.told.append(arguments)
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("model", "outputs", "told"),
+    [
+        ({"name": "tiny"}, {"model_commit": COMMIT, "manifest_sha256": DIGEST}, True),
+        ({"manifests": {"b" * 40: DIGEST}}, {"model_commit": COMMIT, "manifest_sha256": DIGEST}, True),
+        ({"manifests": {COMMIT: DIGEST}}, {"model_commit": COMMIT, "manifest_sha256": DIGEST}, False),
+        ({}, {"model_commit": "", "manifest_sha256": ""}, False),
+        ({}, {}, False),
+    ],
+)
+def test_the_digest_that_was_verified_is_written_to_the_stacks_settings_once(
+    checkout: Checkout,
+    monkeypatch: pytest.MonkeyPatch,
+    model: dict[str, object],
+    outputs: dict[str, str],
+    told: bool,
+) -> None:
+    engine = Recorded()
+    monkeypatch.setattr(stack, "Engine", engine)
+    monkeypatch.setattr(stack, "outputs", lambda checkout, name: outputs)
+    checkout.stack_file("local").write_text(yaml.safe_dump({"config": {"nodestack:model": model}}))
+
+    assert stack.record_manifest(checkout, "local") == (COMMIT if told else "")
+    path = f'nodestack:model.manifests["{COMMIT}"]'
+    assert engine.told == ([("config", "set", "--path", path, DIGEST)] if told else [])

@@ -77,6 +77,22 @@ def up(checkout: Checkout, stack: str, *, yes: bool) -> int:
     return Engine(checkout, stack).stream("up", "--suppress-outputs", *_unasked(yes))
 
 
+def record_manifest(checkout: Checkout, stack: str) -> str:
+    """Have the stack's settings expect what was verified from now on; return the commit that is news, "" for none.
+
+    The settings outlive the node and its configuration: after `down`, a volume whose files and record of them were both
+    replaced is refused all the same.
+    """
+    found = outputs(checkout, stack)
+    commit, digest = found.get("model_commit"), found.get("manifest_sha256")
+    document = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8")) or {}
+    model = (document.get("config") or {}).get(f"{PROJECT}:model") or {}
+    if not commit or not digest or commit in (model.get("manifests") or {}):
+        return ""
+    Engine(checkout, stack).ask("config", "set", "--path", f'{PROJECT}:model.manifests["{commit}"]', digest)
+    return str(commit)
+
+
 def down(checkout: Checkout, stack: str, *, yes: bool) -> int:
     """Tear down all but the weights volume and return the engine's exit status."""
     return Engine(checkout, stack).stream("destroy", "--exclude-protected", "--suppress-outputs", *_unasked(yes))

@@ -33,6 +33,7 @@ def _up(options: argparse.Namespace) -> int:
         status = stack.up(checkout, options.stack, yes=_unasked(options))
     if status:
         return status
+    stack.record_manifest(checkout, options.stack)
     seconds = {"stack": prepared - started, "pulumi up": time.monotonic() - prepared}
     summary.show(stack.outputs(checkout, options.stack), key.result(), seconds)
     return 0

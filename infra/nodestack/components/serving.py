@@ -23,6 +23,7 @@ class ServingArgs:
         api_key: Secret; what clients send.
         hub_token: Secret, or None.
         document: The node document's fields that do not depend on the machine.
+        manifest_sha256: Digest that the stack's settings have for the commit; "" for none.
     """
 
     account: Account
@@ -32,6 +33,7 @@ class ServingArgs:
     api_key: pulumi.Input[str]
     hub_token: pulumi.Input[str] | None
     document: dict[str, Any]
+    manifest_sha256: str = ""
 
 
 class Serving(pulumi.ComponentResource):
@@ -59,6 +61,7 @@ class Serving(pulumi.ComponentResource):
             "sshPrivateKey": args.ssh_private_key,
             "apiKey": args.api_key,
             "document": args.document,
+            "expectedManifestSha256": args.manifest_sha256,
         }
         if args.hub_token is not None:
             props["hubToken"] = args.hub_token

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from nodestack.catalog.prices import Market
 from nodestack.planning.cost_terms import CostTerms
 
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Profile = Literal["ttft", "throughput", "reasoning", "tools"]
 Purpose = Literal["production", "development"]
 
@@ -76,14 +78,16 @@ class ModelSettings(Section):
         hub: Base URL of the hub, as HF_ENDPOINT.
         allow_high_performance_fetch: Fetch 16 files at once and fill the line, instead of 4.
         fetch_limit_mbit_s: Bandwidth that fetching may take in Mbit/s; left out, all there is.
+        manifests: Digest of each commit's manifest, by commit: other files under that commit are refused.
     """
 
     name: str
     format: str
-    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    commit: Commit | None = None
     hub: str = "https://huggingface.co"
     allow_high_performance_fetch: bool = True
     fetch_limit_mbit_s: Annotated[int, Field(gt=0)] | None = None
+    manifests: dict[Commit, Sha256] = Field(default_factory=dict)
 
 
 class EngineSettings(Section):

@@ -260,3 +260,34 @@ def test_a_state_of_another_version_is_read_as_if_nothing_were_known(
     seen = engine.read(recorded(asked, fabric={"verdict": "fine"}, tomorrow=1))
     assert seen is not None
     assert seen.outputs["drift"]
+
+
+@pytest.mark.parametrize(
+    ("news", "changed"),
+    [
+        ({}, []),
+        ({"expectedManifestSha256": MANIFEST}, []),
+        ({"expectedManifestSha256": "0" * 64}, ["expectedManifestSha256"]),
+    ],
+    ids=["none known", "the one that was verified", "another one"],
+)
+def test_expecting_what_was_verified_is_no_other_configuration(
+    engine: Engine, tmp_path: Path, news: dict[str, str], changed: list[str]
+) -> None:
+    machine = dict.fromkeys(("nodeId", "identity", "address", "sshUser", "sshHostPublicKey"), "web-1")
+    asked = inputs.configuration(tmp_path, machine | {"sshPort": 22, "volumeDevice": "/dev/vdb"})
+    outputs: dict[str, Any] = {"manifestSha256": MANIFEST}
+    difference = engine.diff(Existing("Configuration", "web-1", asked, outputs), {**asked, **news})
+    assert list(difference.diffs) == changed
+
+
+def test_a_digest_of_the_settings_outlives_what_this_resource_has_seen(engine: Engine, tmp_path: Path) -> None:
+    machine = dict.fromkeys(("nodeId", "identity", "address", "sshUser", "sshHostPublicKey"), "web-1")
+    asked = inputs.configuration(tmp_path, machine | {"sshPort": 22, "volumeDevice": ""})
+    asked |= {"expectedManifestSha256": "1" * 64}
+    assert engine.check("Configuration", asked) == {}
+    assert "expectedManifestSha256" in engine.check("Configuration", asked | {"expectedManifestSha256": "main"})
+    args = ConfigurationArgs.model_validate(
+        {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in asked.items()}
+    )
+    assert whole_document(args, ConfigurationOutputs()).weights_expected_manifest_sha256 == "1" * 64

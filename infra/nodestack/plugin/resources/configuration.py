@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _READ_TIMEOUT_S = 10.0
 _REACHABLE_TIMEOUT_S = 600
 _STOP_MARGIN_S = 30
+_EXPECTED = "expectedManifestSha256"
 _REPLACES = frozenset({"nodeId", "identity", "account.kind"})
 
 
@@ -50,6 +51,7 @@ class ConfigurationArgs(Args):
         api_key: Key that clients of the engine present.
         hub_token: Token for the hub of the weights.
         document: What site.yml applies, without the machine's own fields.
+        expected_manifest_sha256: Digest of the commit's manifest, where it is known beforehand; "" where not.
     """
 
     node_id: Annotated[str, Field(min_length=1)]
@@ -64,6 +66,7 @@ class ConfigurationArgs(Args):
     api_key: Annotated[SecretStr, Field(min_length=1)]
     hub_token: SecretStr | None = None
     document: Annotated[NodeDocument, BeforeValidator(_without_machine)]
+    expected_manifest_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
 class ConfigurationOutputs(Typed):
@@ -108,6 +111,9 @@ class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
         # Another machine has another identity, another way to it another address: the account says neither.
         paths = changed_paths(old_inputs, news)
         changed = [path for path in paths if path in _REPLACES or not path.startswith("account.")]
+        if news.get(_EXPECTED) in ("", None, outputs.manifest_sha256):
+            # What was verified is expected from now on: that is no other configuration.
+            changed = [path for path in changed if path != _EXPECTED]
         replaces = tuple(path for path in changed if path in _REPLACES)
         updates = tuple(path for path in changed if path not in _REPLACES)
         return Difference(updates=updates, replaces=replaces, observed=("drift",) if outputs.drift else ())
@@ -205,18 +211,22 @@ def _failed(args: ConfigurationArgs, before: ConfigurationOutputs, error: Except
 
 
 def whole_document(args: ConfigurationArgs, before: ConfigurationOutputs) -> NodeDocument:
-    """Return the whole document; the manifest digest of this very commit is expected again once it was seen."""
+    """Return the whole document; the manifest digest of this very commit is expected again once it was seen.
+
+    That of the stack's own settings counts for more: it outlives this resource.
+    """
     seen = before.weights
     same = seen is not None and (seen.repository, seen.commit) == (
         args.document.weights_repository,
         args.document.weights_commit,
     )
+    seen_sha256 = before.manifest_sha256 if same else ""
     return args.document.model_copy(
         update={
             "base_identity": args.identity,
             "storage_device": args.volume_device,
             "storage_volume_handle": args.volume_handle,
-            "weights_expected_manifest_sha256": before.manifest_sha256 if same else "",
+            "weights_expected_manifest_sha256": args.expected_manifest_sha256 or seen_sha256,
         }
     )
 

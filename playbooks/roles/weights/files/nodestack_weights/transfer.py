@@ -19,7 +19,6 @@ from nodestack_weights.throttle import Throttle
 from nodestack_weights.writing import Growing
 
 _PARTIAL, _WHOLE, _BEYOND_THE_END, _ERRORS = 206, 200, 416, 400
-_PIECE_BYTES = 1 << 18
 # What object stores answer once a signed address has expired: S3 and CloudFront 403, Google 400, others 401 or 410.
 _EXPIRED = frozenset({400, 401, 403, 410})
 
@@ -111,7 +110,7 @@ class Transport(NamedTuple):
 
     def _append(self, body: Body, file: Growing, size: int) -> None:
         window_began, window_bytes = time.monotonic(), 0
-        most = self.throttle.most(_PIECE_BYTES)
+        most = self.throttle.most(streams.PIECE_BYTES)
         # A byte more than there should be is enough to see that the file is another one.
         while file.size <= size and (piece := body.read(most)):
             self._end_if_stopped()
