@@ -3,8 +3,8 @@
 Run anywhere in the checkout, as root: `python -m benchmarks.fetch [--rounds N]`. All of them run in turn inside one
 local node, and fetch the same commit from the same hub and file server in the node's network onto the node's volume.
 Time runs until the last byte is on the disk. Ours also verifies every byte, and nobody else does. The order is another
-in each round. Ends with the ratio to the better of the first two and fails below the limit, or where the server itself was
-not at least three times as fast. Eight processes that only copy are shown too: on few cores hashing is what they save.
+in each round. Ends with the ratio to the better of the first two and fails below the limit, or where the server itself
+was not at least three times as fast. Eight processes that only copy are shown too: on few cores, not hashing tells.
 """
 
 import argparse

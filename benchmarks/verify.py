@@ -1,9 +1,10 @@
-"""How fast weights are verified, cold and warm, against sha256sum on every core, the disk alone, and `hf cache verify`.
+"""How fast weights are verified, cold and warm, against sha256 on every core, the disk alone, and `hf cache verify`.
 
 Run anywhere in the checkout: `python -m benchmarks.verify [--rounds N]`. All of them read the same files in turn, in
 another order each round. Cold means that none of their pages is in memory, which is looked at (fincore), and that each
 reads them all from the disk; other files' pages are left alone. Ends with the ratio to what this machine can do at
-most, the lower of the cores' sum and the disk, and fails below the limit or where `hf cache verify` is faster.
+most: the cores' sum, of sha256sum or OpenSSL, whichever is faster, or the disk where that is less. Fails below the
+limit, or where `hf cache verify` is faster.
 """
 
 import argparse
@@ -20,7 +21,9 @@ from benchmarks.timed import Run, run
 from benchmarks.weights_source import COMMIT, HUB, REPOSITORY
 
 LIMIT = 0.8
-OURS, CORES, DISK, HF = "nodestack", "sha256sum on each core", "the disk alone", "hf cache verify"
+OURS, DISK, HF = "nodestack", "the disk alone", "hf cache verify"
+# A distribution's sha256sum may not use the processor's instructions for it, which OpenSSL does.
+CORES = (SHA256SUM, OPENSSL) = ("sha256sum on each core", "openssl dgst on each core")
 PROGRAMS = Path(__file__).resolve().parents[1] / "playbooks/roles/weights/files"
 _PIECE_BYTES = 1 << 20
 Taken = dict[str, list[Run]]
@@ -71,7 +74,8 @@ def commands(scratch: Path, directory: Path) -> dict[str, str]:
     cores = len(os.sched_getaffinity(0))
     return {
         OURS: f"cd {PROGRAMS} && {sys.executable} -m nodestack_weights.verify --state-directory {scratch}/state",
-        CORES: f"ls {directory}/model-* | xargs -n 1 -P {cores} sha256sum",
+        SHA256SUM: f"ls {directory}/model-* | xargs -n 1 -P {cores} sha256sum",
+        OPENSSL: f"ls {directory}/model-* | xargs -n 1 -P {cores} openssl dgst -sha256",
         DISK: f"ls {directory}/model-* | xargs -n 1 -P {cores} -I FILE dd if=FILE of=/dev/null bs=1M",
         HF: f"HF_ENDPOINT={HUB} HF_HOME={scratch}/home {hf} --fail-on-missing-files --fail-on-extra-files",
     }
@@ -124,7 +128,8 @@ def judge(state: str, taken: Taken, total: int) -> tuple[float, float]:
         each = ", ".join(f"{one.seconds:.1f}" for one in runs)
         cpu = statistics.median(one.cpu_seconds for one in runs)
         print(f"{state}, {name}: {rates[name]:.0f} MB/s, {cpu:.1f} CPU s; {each} s")
-    bound = min((CORES, DISK), key=lambda name: rates.get(name, float("inf")))
+    cores = max(CORES, key=lambda name: rates[name])
+    bound = min((cores, DISK), key=lambda name: rates.get(name, float("inf")))
     ratio, hf = rates[OURS] / rates[bound], rates[OURS] / rates[HF]
     loads = [one.load for runs in taken.values() for one in runs]
     print(

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,13 @@ class Bench:
 
     def play(self, *roles: str, **changes: object) -> Play:
         """Play roles with the document, changed as said."""
+        return self._played(roles, changes)
+
+    def check(self, *roles: str, **changes: object) -> Play:
+        """Play them in check mode, which says what it would change and changes nothing."""
+        return self._played(roles, changes, "--check", "--diff")
+
+    def _played(self, roles: Sequence[str], changes: Mapping[str, object], *options: str) -> Play:
         playbook, variables = self.directory / "play.json", self.directory / "variables.json"
         facts = {"gather_subset": ["!all", "!min", "distribution"]}
         playbook.write_text(
@@ -92,7 +99,7 @@ class Bench:
         variables.write_text(json.dumps({**DOCUMENT, **reach, **changes}))
         program = Path(sys.executable).with_name("ansible-playbook")
         ended = subprocess.run(
-            [program, "-i", f"{self.node.address},", "-e", f"@{variables}", playbook],
+            [program, "-i", f"{self.node.address},", "-e", f"@{variables}", *options, playbook],
             capture_output=True,
             text=True,
             check=False,

@@ -36,6 +36,9 @@ class Fetched:
     def play(self, *roles: str, **changes: object) -> Play:
         return self.bench.play(*roles, **{**DOCUMENT, **changes})
 
+    def check(self, *roles: str, **changes: object) -> Play:
+        return self.bench.check(*roles, **{**DOCUMENT, **changes})
+
     def status(self) -> NodeStatusReport:
         return NodeStatusReport.model_validate_json(self.bench.on("/usr/local/lib/nodestack/status"))
 
@@ -71,6 +74,39 @@ def test_a_second_run_changes_nothing_and_fetches_nothing(fetched: Fetched) -> N
     assert fetched.second.exit_code == 0, fetched.second.text
     assert fetched.second.changed == 0
     assert shard_requests(fetched.bench) == len(list(tiny_model.checkpoint().glob("*.safetensors")))
+
+
+def test_check_mode_changes_nothing_of_what_is_as_it_should_be(fetched: Fetched) -> None:
+    play = fetched.check(*ROLES)
+
+    assert play.exit_code == 0, play.text
+    assert play.changed == 0, play.text
+
+
+def test_check_mode_says_that_another_commit_would_be_fetched_and_fetches_nothing(fetched: Fetched) -> None:
+    before = shard_requests(fetched.bench)
+
+    play = fetched.check("weights", weights_commit=tiny_model.NEXT_COMMIT)
+
+    assert (play.exit_code, play.changed) == (0, 1), play.text
+    assert shard_requests(fetched.bench) == before
+    assert fetched.bench.on("readlink /srv/nodestack/weights/current").endswith(tiny_model.COMMIT)
+
+
+def test_a_commit_is_switched_to_and_back_from_with_the_hub_away(fetched: Fetched) -> None:
+    assert fetched.play("weights", weights_commit=tiny_model.NEXT_COMMIT).exit_code == 0
+    there = fetched.status().results.weights
+
+    play = fetched.play("weights", weights_endpoint="http://127.0.0.1:9")
+
+    back = fetched.status().results.weights
+    assert play.exit_code == 0, play.text
+    assert there is not None and back is not None
+    assert (there.commit, there.former_commit) == (tiny_model.NEXT_COMMIT, tiny_model.COMMIT)
+    assert (back.commit, back.former_commit, back.fetched_bytes) == (tiny_model.COMMIT, tiny_model.NEXT_COMMIT, 0)
+    assert back.seconds < 5
+    assert fetched.bench.on("sudo /usr/local/lib/nodestack/verify-weights && echo verified") == "verified"
+    assert "nodestack_weights_pass" in fetched.bench.on("cat /var/lib/nodestack/metrics/weights.prom")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +158,8 @@ def test_the_volume_is_mounted_again_after_a_reboot(fetched: Fetched) -> None:
 
     assert fetched.bench.on("findmnt --noheadings --output SOURCE,OPTIONS /srv/nodestack").startswith("/dev/vdb ")
     assert "noatime" in fetched.bench.on("findmnt --noheadings --output OPTIONS /srv/nodestack")
+    # Its /sys is this machine's and cannot be written to: that it ran to its end is all that can be seen here.
+    assert fetched.bench.on("systemctl is-active nodestack-read-ahead.service") == "active"
     assert fetched.status().weights is not None
 
 
