@@ -65,10 +65,6 @@ def measure(bench: Bench, options: argparse.Namespace) -> dict[str, list[Run]]:
     files = weights_source.names(options.shards)
     bench.on(f"cat > /tmp/timed.py <<'ENDS'\n{Path(__file__).with_name('timed.py').read_text()}\nENDS")
     contestants = commands(bench, files)
-    # Whoever comes first would have the hub hash its files.
-    bench.on(
-        f"curl --silent --retry 60 --retry-all-errors --max-time 300 '{HUB}/api/models/{REPOSITORY}?blobs=true'", 600
-    )
     runs: dict[str, list[Run]] = {name: [] for name in contestants}
     names = list(contestants)
     for number in range(options.rounds):

@@ -58,11 +58,6 @@ def fetched(scratch: Path) -> Path:
     """Fetch the commit as a node would; return its directory."""
     asked = [f"--endpoint={HUB}", f"--repository={REPOSITORY}", f"--commit={COMMIT}", f"--root={scratch}/weights"]
     places = [f"--state-directory={scratch}/state", f"--run-directory={scratch}/run"]
-    subprocess.run(
-        ["curl", "--silent", "--retry", "60", "--retry-all-errors", f"{HUB}/api/models/{REPOSITORY}?blobs=true"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
     command = [sys.executable, "-m", "nodestack_weights.fetch", *asked, *places]
     subprocess.run(command, cwd=PROGRAMS, check=True, stdout=subprocess.DEVNULL)
     return (scratch / "weights/current").resolve()

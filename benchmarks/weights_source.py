@@ -4,6 +4,7 @@ import json
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ REPOSITORY = "benchmarks/weights"
 COMMIT = "b" * 40
 HUB_PORT, FILES_PORT = 8190, 8191
 HUB, FILES = f"http://127.0.0.1:{HUB_PORT}", f"http://127.0.0.1:{FILES_PORT}"
+LISTING = f"{HUB}/api/models/{REPOSITORY}?blobs=true"
 _PIECE_BYTES = 16 << 20
 
 
@@ -38,6 +40,14 @@ def make(root: Path, shards: int, shard_bytes: int) -> Path:
     return commit
 
 
+def _wait_until_it_listed(hub: subprocess.Popen[bytes], command: Sequence[str]) -> None:
+    """Have the hub hash its files before anybody's time runs."""
+    while subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+        if hub.poll() is not None:
+            raise RuntimeError("the hub ended before it answered")
+        time.sleep(0.2)
+
+
 @contextmanager
 def serving(root: Path, log: Path, inside: Sequence[str] = ()) -> Iterator[None]:
     """Have a hub and the server of its large files run.
@@ -55,6 +65,9 @@ def serving(root: Path, log: Path, inside: Sequence[str] = ()) -> Iterator[None]
         subprocess.Popen([*python, *files]) as second,
     ):
         try:
+            _wait_until_it_listed(
+                first, [*inside, "curl", "--silent", "--fail", f"{HUB}/api/models/{REPOSITORY}?blobs=true"]
+            )
             yield
         finally:
             for process in (first, second):

@@ -93,22 +93,6 @@ def test_check_mode_says_that_another_commit_would_be_fetched_and_fetches_nothin
     assert fetched.bench.on("readlink /srv/nodestack/weights/current").endswith(tiny_model.COMMIT)
 
 
-def test_a_commit_is_switched_to_and_back_from_with_the_hub_away(fetched: Fetched) -> None:
-    assert fetched.play("weights", weights_commit=tiny_model.NEXT_COMMIT).exit_code == 0
-    there = fetched.status().results.weights
-
-    play = fetched.play("weights", weights_endpoint="http://127.0.0.1:9")
-
-    back = fetched.status().results.weights
-    assert play.exit_code == 0, play.text
-    assert there is not None and back is not None
-    assert (there.commit, there.former_commit) == (tiny_model.NEXT_COMMIT, tiny_model.COMMIT)
-    assert (back.commit, back.former_commit, back.fetched_bytes) == (tiny_model.COMMIT, tiny_model.NEXT_COMMIT, 0)
-    assert back.seconds < 5
-    assert fetched.bench.on("sudo /usr/local/lib/nodestack/verify-weights && echo verified") == "verified"
-    assert "nodestack_weights_pass" in fetched.bench.on("cat /var/lib/nodestack/metrics/weights.prom")
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -151,6 +135,22 @@ def test_a_grown_volume_is_filled_and_its_files_stay(fetched: Fetched) -> None:
     assert play.exit_code == 0, play.text
     assert int(fetched.bench.on("df --output=size --block-size=1M /srv/nodestack | tail -1")) > 1500
     assert fetched.bench.on("sudo /usr/local/lib/nodestack/verify-weights && echo verified") == "verified"
+
+
+def test_a_commit_is_switched_to_and_back_from_with_the_hub_away(fetched: Fetched) -> None:
+    assert fetched.play("weights", weights_commit=tiny_model.NEXT_COMMIT).exit_code == 0
+    there = fetched.status().results.weights
+
+    play = fetched.play("weights", weights_endpoint="http://127.0.0.1:9")
+
+    back = fetched.status().results.weights
+    assert play.exit_code == 0, play.text
+    assert there is not None and back is not None
+    assert (there.commit, there.former_commit) == (tiny_model.NEXT_COMMIT, tiny_model.COMMIT)
+    assert (back.commit, back.former_commit, back.fetched_bytes) == (tiny_model.COMMIT, tiny_model.NEXT_COMMIT, 0)
+    assert back.seconds < 5
+    assert fetched.bench.on("sudo /usr/local/lib/nodestack/verify-weights && echo verified") == "verified"
+    assert "nodestack_weights_pass" in fetched.bench.on("cat /var/lib/nodestack/metrics/weights.prom")
 
 
 def test_the_volume_is_mounted_again_after_a_reboot(fetched: Fetched) -> None:

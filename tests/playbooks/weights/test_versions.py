@@ -1,11 +1,12 @@
 """Several commits side by side: switching, going back, and what is removed when nobody needs it."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -186,6 +187,34 @@ def test_a_run_killed_while_it_removes_leaves_nothing_that_looks_whole(node: Nod
     assert versions(node) == files_of(SECOND, THIRD)
     node.fetch()
     assert node.is_what_the_hub_has()
+
+
+def forge(node: Node) -> None:
+    """Change a shard, and the volume's own record of it so that the two fit."""
+    shard = node.final / SHARD
+    shard.write_bytes(shard.read_bytes()[::-1])
+    path = node.model / f"{FIRST}.manifest.json"
+    content = json.loads(path.read_bytes())
+    for file in content["files"]:
+        if file["path"] == SHARD:
+            file["sha256"] = hashlib.sha256(shard.read_bytes()).hexdigest()
+    path.write_bytes(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+
+
+def test_a_volume_forged_while_it_had_no_node_is_found_out_by_the_next_one(
+    new_node: Callable[[str], Node], hub: hubs.Hub
+) -> None:
+    first, second = new_node("first"), new_node("second")
+    digest = first.fetch()["manifest_sha256"]
+    forge(first)
+    second.root.parent.parent.mkdir()
+    first.root.parent.rename(second.root.parent)
+
+    said = second.refused_fetch(endpoint=NOWHERE, expected_manifest_sha256=digest)
+    assert f"instead of the recorded {digest}" in said
+    assert second.fetch(expected_manifest_sha256=digest)["fetched_files"] == [SHARD]
+    assert second.is_what_the_hub_has()
+    assert second.verify().returncode == 0
 
 
 def test_a_check_says_what_there_is_to_do_and_does_nothing(node: Node) -> None:

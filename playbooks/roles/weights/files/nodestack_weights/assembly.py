@@ -15,7 +15,7 @@ from nodestack_weights.hub import Listed, Source
 from nodestack_weights.layout import Layout, sync_directory
 from nodestack_weights.manifest import Entry, Manifest
 from nodestack_weights.patience import Patience
-from nodestack_weights.records import Record, Records, Stamp, stamp
+from nodestack_weights.records import Record, Records, Stamp, kept_manifest, stamp
 from nodestack_weights.throttle import Throttle
 from nodestack_weights.transfer import Stopped, Transport
 
@@ -279,15 +279,6 @@ class Assembly:
             files=dict(sorted({**stamps, **fresh}.items())),
         )
         return self._order.records.keep(record)
-
-
-def kept_manifest(places: Layout) -> Manifest | None:
-    """Return the manifest of the commit that is on the volume, None where there is none."""
-    try:
-        kept = manifest.read(places.manifest)
-    except WeightsError:
-        return None
-    return kept if (kept.repository, kept.commit) == (places.repository, places.commit) else None
 
 
 def is_assembled(order: Order) -> bool:

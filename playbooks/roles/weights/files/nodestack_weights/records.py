@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from nodestack_weights import layout, manifest
+from nodestack_weights import WeightsError, layout, manifest
 from nodestack_weights.layout import Layout
 from nodestack_weights.manifest import Manifest
 
@@ -53,6 +53,15 @@ def read(path: Path) -> Record | None:
         return Record(files=files, **content)
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
+
+
+def kept_manifest(places: Layout) -> Manifest | None:
+    """Return the manifest of the commit that is on the volume, None where there is none."""
+    try:
+        kept = manifest.read(places.manifest)
+    except WeightsError:
+        return None
+    return kept if (kept.repository, kept.commit) == (places.repository, places.commit) else None
 
 
 class Records(NamedTuple):
