@@ -29,6 +29,40 @@ OUTPUTS = {
     "cost": {"usd_per_hour": 0, "basis": "free: nobody bills for it"},
 }
 
+RECORD: dict[str, Any] = {
+    "kind": "measured",
+    "at": "2026-11-27T09:00:00Z",
+    "engine_version": "0.23.0",
+    "engine_build": "cuda",
+    "model": "trinity-large-thinking",
+    "commit": "c" * 40,
+    "options_sha256": "0" * 64,
+    "hardware": "4x NVIDIA H200",
+    "through": "gateway",
+    "shape": {"prompt_tokens": 1024, "output_tokens": 8192, "requests": 128, "concurrency": 64},
+    "figures": {
+        "output_tokens_per_second": 250.0,
+        "ttft_p50_ms": 800.0,
+        "ttft_p99_ms": 2000.0,
+        "inter_token_p50_ms": 40.0,
+        "inter_token_p99_ms": 90.0,
+        "seconds": 4000.0,
+        "output_tokens": 1048576.0,
+    },
+    "usd_per_hour": 14.8,
+    "usd_per_million_output_tokens": 16.4444,
+    "usd_basis": "what spheron bills for the node",
+    "lengths": {
+        "requests": 0, "own_requests": 0, "prompt_tokens_p95": None, "generated_tokens_p95": None, "cut_share": None,
+        "suggested_max_model_len": None, "arithmetic": "0 requests of clients since the engine's start",
+    },
+    "compared_with": "2026-11-26T09:00:00Z",
+    "regressions": [],
+    "is_baseline": True,
+    "file": "/srv/nodestack/bench/20261127T090000Z.json",
+}  # fmt: skip
+"""What a node has of a measurement."""
+
 
 def status(**results: Any) -> NodeStatusReport:
     """Return what a node says of itself that has these results."""

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -12,41 +11,9 @@ from nodestack.planning.cost_terms import CostTerms
 from nodestack.provisioning.document import BenchDocument
 from nodestack.provisioning.report import BenchResult
 from nodestack.rendering.bench_table import NAMES
-from tests.commands.configured import OUTPUTS, Played, status
+from tests.commands.configured import OUTPUTS, RECORD, Played, status
 from tests.commands.runs import inside
 
-RECORD: dict[str, Any] = {
-    "kind": "measured",
-    "at": "2026-11-27T09:00:00Z",
-    "engine_version": "0.23.0",
-    "engine_build": "cuda",
-    "model": "trinity-large-thinking",
-    "commit": "c" * 40,
-    "options_sha256": "0" * 64,
-    "hardware": "4x NVIDIA H200",
-    "through": "gateway",
-    "shape": {"prompt_tokens": 1024, "output_tokens": 8192, "requests": 128, "concurrency": 64},
-    "figures": {
-        "output_tokens_per_second": 250.0,
-        "ttft_p50_ms": 800.0,
-        "ttft_p99_ms": 2000.0,
-        "inter_token_p50_ms": 40.0,
-        "inter_token_p99_ms": 90.0,
-        "seconds": 4000.0,
-        "output_tokens": 1048576.0,
-    },
-    "usd_per_hour": 14.8,
-    "usd_per_million_output_tokens": 16.4444,
-    "usd_basis": "what spheron bills for the node",
-    "lengths": {
-        "requests": 0, "own_requests": 0, "prompt_tokens_p95": None, "generated_tokens_p95": None, "cut_share": None,
-        "suggested_max_model_len": None, "arithmetic": "0 requests of clients since the engine's start",
-    },
-    "compared_with": "2026-11-26T09:00:00Z",
-    "regressions": [],
-    "is_baseline": True,
-    "file": "/srv/nodestack/bench/20261127T090000Z.json",
-}  # fmt: skip
 SLOWER = {"figure": "output_tokens_per_second", "before": 500.0, "now": 250.0, "worse_by": 0.5, "tolerance": 0.1}
 
 

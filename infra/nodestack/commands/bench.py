@@ -57,9 +57,10 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(result.model_dump(mode="json"), indent=2))
     else:
         show(bench_table(_headline(result), _facts(result), _rows(result), list(_notes(result, options.stack))))
-        # Not part of the table, whose lines are broken: this is to be copied.
-        print(f"\nSo that plans reckon with it in place of what is assumed, in stacks/Pulumi.{options.stack}.yaml:\n")
-        print(snippet(result))
+        if result.is_baseline:
+            # Not part of the table, whose lines are broken: this is to be copied.
+            print(f"\nSo that plans reckon with it in place of assumptions, in stacks/Pulumi.{options.stack}.yaml:\n")
+            print(snippet(result))
     return REGRESSION if result.regressions else 0
 
 

@@ -58,14 +58,17 @@ def bench_table(headline: str, facts: Sequence[tuple[str, str]], rows: Sequence[
 
 
 def _figures(rows: Sequence[Row]) -> Table:
-    table = grid("left", "right", "left", "left")
+    # An empty column would take its room from the others.
+    some_worse = any(row.worse_by is not None for row in rows)
+    table = grid("left", "right", "left", *(["left"] if some_worse else []))
     for row in rows:
         name, unit = NAMES[row.figure]
-        worse = ""
+        cells: list[RenderableType] = [Text(name), Text(_number(row.now)), Text(unit)]
         if row.worse_by is not None and row.before is not None:
             allowed = percent(row.tolerance or 0)
             worse = f"{percent(row.worse_by)} worse than {_number(row.before)}, {allowed} are tolerated"
-        table.add_row(name, _number(row.now), unit, Text(worse, style="bold red"))
+            cells.append(Text(worse, style="bold red"))
+        table.add_row(*cells)
     return table
 
 

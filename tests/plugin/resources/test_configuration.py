@@ -11,8 +11,9 @@ from pydantic import SecretStr
 from nodestack.clouds.base import NodeRequest
 from nodestack.plugin.properties import UNKNOWN, Properties
 from nodestack.plugin.resources.configuration import ConfigurationArgs, ConfigurationOutputs, whole_document
-from nodestack.provisioning import keys
-from nodestack.provisioning.report import WeightsResult
+from nodestack.provisioning import keys, reach
+from nodestack.provisioning.report import NodeStatusReport, WeightsResult
+from tests.commands.configured import RECORD
 from tests.lifecycle.memory_cloud import MemoryCloud
 from tests.plugin import inputs
 from tests.plugin.engine import Engine, Existing, Failed, closed_port, plugin_over
@@ -115,6 +116,30 @@ def test_a_node_that_does_not_answer_is_drift_and_no_error(
     assert seen.outputs["manifestSha256"] == MANIFEST
     difference = engine.diff(seen, asked)
     assert (list(difference.diffs), list(difference.replaces)) == (["drift"], [])
+
+
+def test_what_was_measured_on_the_node_is_taken_over_and_is_no_drift(
+    silent: tuple[Engine, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, machine = silent
+    asked = inputs.configuration(tmp_path, machine)
+    status = NodeStatusReport.model_validate(
+        {
+            "identity": asked["identity"],
+            "applied": {"identity": asked["identity"], "document_sha256": "d0"},
+            "service": "active",
+            "weights": {"commit": "a" * 40, "manifest_sha256": MANIFEST, "changed": []},
+            "results": {"bench": RECORD},
+        }
+    )
+    monkeypatch.setattr(reach, "read_status", lambda connection, timeout_s: status)
+    seen = engine.read(recorded(asked))
+    assert seen is not None
+    assert (seen.outputs["drift"], seen.outputs["bench"]) == ([], RECORD)
+    monkeypatch.undo()
+    kept = engine.read(recorded(asked, bench=RECORD))
+    assert kept is not None
+    assert kept.outputs["bench"] == RECORD, "a node that does not answer says nothing of it either"
 
 
 def test_deleting_it_never_fails_because_the_node_does_not_answer(

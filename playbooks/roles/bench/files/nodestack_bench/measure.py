@@ -27,13 +27,13 @@ class BenchError(Exception):
     """There are no figures; the message says why."""
 
 
-def run(parameters: Mapping[str, Any], places: tuple[Path, Path], show: Callable[[float], None]) -> dict[str, float]:
+def run(parameters: Mapping[str, Any], places: tuple[Path, Path], show: Callable[[], None]) -> dict[str, float]:
     """Return the figures of a run.
 
     Args:
         parameters: What the unit's program reads: url, model, tokenizer, lengths, requests, concurrency, timeout_s.
         places: Where it reads them, and where it leaves its result.
-        show: Called each second with the seconds since the start.
+        show: Called each second.
 
     Raises:
         BenchError: It did not end in time, or not well, or requests failed.
@@ -49,7 +49,7 @@ def run(parameters: Mapping[str, Any], places: tuple[Path, Path], show: Callable
     if begun.returncode:
         raise BenchError(f"{UNIT} was not started: {begun.stderr.strip()}")
     while _state() in ("active", "activating"):
-        show(time.monotonic() - started)
+        show()
         if time.monotonic() - started > parameters["timeout_s"] + GRACE_S:
             _systemctl("stop", UNIT)
             break

@@ -57,13 +57,12 @@ def _bench(given: argparse.Namespace, asked: dict[str, Any]) -> None:
     total = shape["requests"] * shape["output_tokens"]
     made = counter(metrics, "vllm:generation_tokens_total")
 
-    def show(seconds: float) -> None:
+    def show() -> None:
         try:
             now = counter(_metrics(asked["engine_url"]), "vllm:generation_tokens_total") - made
         except BenchError:
             return
-        text = f"measuring, {now:.0f} of {total} tokens, {seconds:.0f} s"
-        _replace(given.progress, {"role": "bench", "text": text})
+        _replace(given.progress, {"role": "bench", "text": f"measuring, {now:.0f} of {total} tokens"})
 
     parameters = {
         **shape,
