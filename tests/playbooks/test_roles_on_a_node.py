@@ -35,7 +35,8 @@ DONE: dict[str, Callable[[Bench], bool]] = {
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_has_done_its_part_and_changes_nothing_again(converged: Bench, role: str) -> None:
-    assert role not in DONE or DONE[role](converged)
+    if role in DONE:
+        assert DONE[role](converged)
     again = converged.play(role)
     assert (again.exit_code, again.changed) == (0, 0), again.text
 

@@ -86,10 +86,10 @@ def run(clients: Clients, tokens: int, begun: Path, end: Path) -> None:
     threads = [threading.Thread(target=clients.ask, args=("long", n, tokens)) for n in range(LONG_REQUESTS)]
     for thread in threads:
         thread.start()
-    while len(clients.begun) < LONG_REQUESTS:
+    deadline = time.monotonic() + PATIENCE_S
+    while len(clients.begun) < LONG_REQUESTS and time.monotonic() < deadline:
         time.sleep(PAUSE_S)
     begun.touch()
-    deadline = time.monotonic() + PATIENCE_S
     number = LONG_REQUESTS
     while not end.exists() and time.monotonic() < deadline:
         threads.append(threading.Thread(target=clients.ask, args=("short", number, 2)))

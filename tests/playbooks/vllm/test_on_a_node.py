@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ def front(converged: Bench) -> Iterator[Front]:
     converged.put(DRAIN, f'#!/bin/sh\nset -eu\nif [ "$1" = on ]; then : > {flag}; else rm -f {flag}; fi\n')
     converged.on(f"chmod 755 {DRAIN}")
     command = f"/usr/bin/python3 -I /run/front.py {FRONT_PORT} {PORT} {flag}"
-    converged.on(f"systemd-run --quiet --unit drill-front {command}")
+    listens = f"until curl -so /dev/null http://127.0.0.1:{FRONT_PORT}; do sleep 0.2; done"
+    converged.on(f"systemd-run --quiet --unit drill-front {command}; timeout 60 sh -c {shlex.quote(listens)}")
     try:
         yield Front(f"http://127.0.0.1:{FRONT_PORT}", API_KEY)
     finally:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from nodestack_vllm.install import Engine
 
 from tests.playbooks.vllm.conftest import ROLE
 
@@ -52,6 +53,11 @@ def test_units_and_options_are_the_golden_ones(tmp_path: Path, build: str) -> No
             golden.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(tmp_path / "out" / name, golden)
         assert (tmp_path / "out" / name).read_text() == golden.read_text(), f"{build}/{name}"
+    # The role and the program that installs name the engine's directory alike.
+    lock = ROLE / "files" / f"requirements-0.23.0-{build}.txt"
+    additions = ROLE / "files" / "cpu" if build == "cpu" else None
+    engine = Engine(Path("/srv/nodestack/engines"), f"vllm-0.23.0-{build}", "0.23.0", lock, lock, additions, "", 0)
+    assert (tmp_path / "out" / "engine").read_text() == str(engine.directory())
 
 
 @pytest.mark.parametrize("build", MOST_EXPOSED)

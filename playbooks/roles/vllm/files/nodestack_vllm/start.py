@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nodestack_vllm import EngineError, journal, unit
+from nodestack_vllm import EngineError, drain, journal, unit
 from nodestack_vllm.progress import Progress, read_json, replace_file
 
 POLL_S = 0.5
@@ -107,6 +107,8 @@ def start(service: Service, state_directory: Path, progress: Progress, failure: 
         result["failure"] = failure or str(error)
         replace_file(result_path, json.dumps({"pass": False, **result, **none}) + "\n")
         raise
+    # The unit of its own that does this after each start may have given up before a slow one.
+    drain.tell(drain.GATEWAY, "off")
     before = read_json(result_path)
     seconds = {name: before.get(name) for name in none}
     if started:
