@@ -20,7 +20,7 @@ def test_where_nothing_served_before_the_failure_is_all_that_is_said(tmp_path: P
         "ansible_python_interpreter": "/usr/bin/python3",
     }
     playbook = Path(sys.executable).with_name("ansible-playbook")
-    command = [playbook, "-i", "localhost,", "-c", "local", "-e", json.dumps(variables), *mode]
+    command: list[str | Path] = [playbook, "-i", "localhost,", "-c", "local", "-e", json.dumps(variables), *mode]
     settings = {"ANSIBLE_LOCAL_TEMP": str(tmp_path), "ANSIBLE_REMOTE_TEMP": str(tmp_path)}
     ended = subprocess.run(
         [*command, Path(__file__).with_name("return.yml")],
