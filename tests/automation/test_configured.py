@@ -20,7 +20,7 @@ MARK = "4dabf18193072939515e22adb298388d"
 MANIFEST = "e" * 64
 
 
-def secret(text: str) -> dict[str, str]:
+def secret(text: str | dict[str, str]) -> dict[str, str]:
     """Return a secret as `pulumi stack export --show-secrets` has it."""
     return {MARK: "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps(text)}
 
@@ -49,7 +49,8 @@ class State:
             "volumeDevice": "/dev/vdb",
         }
         asked = inputs.configuration(root, machine)
-        asked |= {name: secret(asked[name].get_secret_value()) for name in ("apiKey", "sshPrivateKey")}
+        keys_by_name = {name: key.get_secret_value() for name, key in asked["apiKeys"].items()}
+        asked |= {"apiKeys": secret(keys_by_name), "sshPrivateKey": secret(asked["sshPrivateKey"].get_secret_value())}
         self.configuration: dict[str, Any] = {
             "type": "nodestack:index:Configuration",
             "inputs": asked,

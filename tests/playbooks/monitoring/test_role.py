@@ -6,7 +6,7 @@ import pytest
 
 from tests.playbooks.monitoring.conftest import Watched
 
-pytestmark = [pytest.mark.node]
+pytestmark = [pytest.mark.node, pytest.mark.qualify]
 
 
 def test_whatever_is_asked_listens_on_the_loopback_alone(watched: Watched) -> None:
@@ -48,13 +48,11 @@ def test_a_second_run_changes_nothing(watched: Watched) -> None:
     assert (second.exit_code, second.changed) == (0, 0), second.text
 
 
-@pytest.mark.qualify
 def test_a_run_that_only_looks_would_change_nothing(watched: Watched) -> None:
     looking = watched.play(check=True)
     assert (looking.exit_code, looking.changed) == (0, 0), looking.text
 
 
-@pytest.mark.qualify
 def test_what_is_not_wanted_any_more_is_stopped_and_comes_back(watched: Watched) -> None:
     off = watched.play(monitoring_enabled=False)
     assert off.exit_code == 0, off.text
