@@ -303,6 +303,7 @@ ASKED = (
 )
 
 
+@pytest.mark.timeout(1800)
 def test_other_ports_are_closed_and_stay_so_over_a_reboot(gateway: GatewayNode) -> None:
     serve = "sudo systemd-run --quiet --collect --unit=other python3 -m http.server 9000"
     gateway.bench.on(serve)

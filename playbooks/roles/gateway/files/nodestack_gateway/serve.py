@@ -49,6 +49,14 @@ class Settings(NamedTuple):
     record: Path
 
 
+class State(NamedTuple):
+    """The unit as systemd has it; `started_at` is in seconds of Unix time, 0 where it never was."""
+
+    active: bool
+    invocation: str
+    started_at: float
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run once; return the exit status."""
     parser = argparse.ArgumentParser(prog="gateway-serve", description="Have the gateway run as it is configured.")
@@ -84,8 +92,10 @@ def serve(settings: Settings, *, check: bool) -> bool:
     """
     restart, reload = (digests(paths) for paths in (settings.restart_for, settings.reload_for))
     before = read_json(settings.record) or {}
-    active, invocation = _state(settings.unit)
-    same_start = active and before.get("invocation") == invocation and _held(before, restart)
+    unit = _state(settings.unit)
+    # After a reboot it is another start, from files that nobody has touched since.
+    untouched = all(path.stat().st_mtime + 1 < unit.started_at for path in settings.restart_for + settings.reload_for)
+    same_start = unit.active and (untouched or before.get("invocation") == unit.invocation) and _held(before, restart)
     if same_start and _held(before, reload):
         return False
     if check:
@@ -98,7 +108,7 @@ def serve(settings: Settings, *, check: bool) -> bool:
     if done.returncode != 0:
         raise GatewayError(f"{settings.unit} was not {verb}ed: {_last(done.stderr)}; see journalctl -u {settings.unit}")
     _prove(settings)
-    record = {"unit": settings.unit, "invocation": _state(settings.unit)[1], "files": {**restart, **reload}}
+    record = {"unit": settings.unit, "invocation": _state(settings.unit).invocation, "files": {**restart, **reload}}
     replace_file(settings.record, json.dumps(record) + "\n")
     return True
 
@@ -161,12 +171,12 @@ def _status(connection: http.client.HTTPSConnection, headers: dict[str, str]) ->
     return reply.status
 
 
-def _state(unit: str) -> tuple[bool, str]:
-    shown = subprocess.run(
-        ["systemctl", "show", unit, "--property=ActiveState,InvocationID"], capture_output=True, text=True, check=True
-    ).stdout
+def _state(unit: str) -> State:
+    asked = ["systemctl", "show", unit, "--timestamp=unix", "--property=ActiveState,InvocationID,ActiveEnterTimestamp"]
+    shown = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
     values = dict(line.partition("=")[::2] for line in shown.splitlines())
-    return values["ActiveState"] == "active", values["InvocationID"]
+    started = values["ActiveEnterTimestamp"].removeprefix("@")
+    return State(values["ActiveState"] == "active", values["InvocationID"], float(started) if started else 0.0)
 
 
 def _last(text: str) -> str:
