@@ -40,6 +40,7 @@ def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str,
         or catalog.driver.key_fingerprint(settings.node.driver_repository_key_url)
         or "",
         "nvidia_driver_upgrade": settings.node.driver_upgrade,
+        "nvidia_driver_cuda_toolkit": settings.engine.build == "cuda",
         "fabric_gpu_count": shape.gpu_count,
         "fabric_gpu_name": gpu.name,
         "fabric_gpu_memory_mib": gpu.visible_mib,

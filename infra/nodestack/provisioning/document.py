@@ -47,6 +47,9 @@ class NodeDocument(BaseModel):
     nvidia_driver_upgrade: bool = Field(
         description="Whether a driver that does not fit may be replaced; where not, such a node is refused."
     )
+    nvidia_driver_cuda_toolkit: bool = Field(
+        description="Whether the engine needs the CUDA toolkit, which comes from that repository."
+    )
 
     fabric_gpu_count: int = Field(description="GPUs the node must show.")
     fabric_gpu_name: str = Field(description="GPU name as nvidia-smi prints it, e.g. NVIDIA H100 80GB HBM3.")

@@ -119,7 +119,7 @@ def facts(name: str, text: str, wanted: Expected) -> object:
             if uuid := re.search(r"UUID: (\S+)\)", line):
                 current = uuid[1]
             elif link := re.search(r"Link (\d+): (?:(\D+): )?([\d.]+)", line):
-                found.append((current, link[1], link[2], _clamped(link[2], link[3], wanted)))
+                found.append((current, int(link[1]), link[2], _clamped(link[2], link[3], wanted)))
         # In which order links are listed says nothing.
         return sorted(found, key=str)
     rows = [tuple(cell.strip() for cell in line.split(",")) for line in text.splitlines() if line.strip()]

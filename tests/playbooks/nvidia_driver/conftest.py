@@ -22,7 +22,7 @@ from nodestack.clouds.base import LocalAccount, Node, NodeRequest, NodeStatus, V
 from nodestack.clouds.local import LocalCloud, drivers, hardware
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
-BOOT_PATIENCE_S = 60.0
+BOOT_PATIENCE_S = 240.0
 DOCUMENT: dict[str, Any] = {
     "base_identity": "test",
     "nvidia_driver_version": "580.95.05",
@@ -32,6 +32,7 @@ DOCUMENT: dict[str, Any] = {
     "nvidia_driver_repository_key_url": "http://127.0.0.1:8091/apt/key.asc",
     "nvidia_driver_switches_on_bus": True,
     "nvidia_driver_upgrade": True,
+    "nvidia_driver_cuda_toolkit": False,
     "fabric_gpu_count": 8,
     "fabric_gpu_name": "NVIDIA H100 80GB HBM3",
     "fabric_gpu_memory_mib": 81559,

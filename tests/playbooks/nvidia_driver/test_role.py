@@ -11,6 +11,8 @@ from tests.playbooks.nvidia_driver.conftest import FOUR_H200, Bench, Play, finge
 
 pytestmark = pytest.mark.node
 
+# As images name NVIDIA's repository: the same as ours, trusted by another file.
+DOUBLE = "deb [signed-by=/usr/share/keyrings/cuda-archive-keyring.gpg] http://127.0.0.1:8091/apt/ ./"
 SERVING = """\
 [Unit]
 Requires=nodestack-fabric.service
@@ -52,6 +54,7 @@ def upgrade(bench: Bench) -> Upgrade:
     before = bench.play("base", "nvidia_driver", nvidia_driver_version="550.54.15", nvidia_driver_minimum_version="550")
     assert before.exit_code == 0, before.text
     older, older_boot = driver(bench), boot(bench)
+    bench.on(f"echo '{DOUBLE}' | sudo tee /etc/apt/sources.list.d/cuda-image.list")
     refused = bench.play("nvidia_driver", nvidia_driver_upgrade=False)
     roles = ("base", "nvidia_driver", "fabric")
     play = bench.play(*roles)
@@ -82,6 +85,24 @@ def test_an_image_whose_driver_may_not_be_replaced_is_refused_with_what_it_has_a
 def test_an_older_driver_is_replaced_by_way_of_a_reboot(upgrade: Upgrade) -> None:
     assert upgrade.play.exit_code == 0, upgrade.play.text
     assert (upgrade.newer, upgrade.newer_boot == upgrade.older_boot) == ("580.95.05", False)
+
+
+def test_an_images_own_source_of_the_same_repository_is_put_aside_and_apt_still_works(upgrade: Upgrade) -> None:
+    named = upgrade.bench.on("ls /etc/apt/sources.list.d")
+    assert "cuda-image.list.put-aside-by-nodestack" in named.split()
+    assert upgrade.bench.on("apt-get check >/dev/null 2>&1; apt-cache policy nvidia-driver-cuda").startswith(
+        "nvidia-driver-cuda:"
+    )
+
+
+def test_a_good_image_gets_the_repository_where_the_engine_needs_the_toolkit_from_it(upgrade: Upgrade) -> None:
+    bench = upgrade.bench
+    bench.on("sudo rm /etc/apt/sources.list.d/nvidia-driver.sources")
+    play = bench.play("nvidia_driver", nvidia_driver_cuda_toolkit=True)
+    assert play.exit_code == 0, play.text
+    assert bench.on("ls /etc/apt/sources.list.d/nvidia-driver.sources")
+    again = bench.play("nvidia_driver", nvidia_driver_cuda_toolkit=True)
+    assert (again.exit_code, again.changed) == (0, 0), again.text
 
 
 def test_a_second_run_changes_nothing(upgrade: Upgrade) -> None:
