@@ -1,7 +1,8 @@
 """Have no request cut when the engine ends: keep new ones out, wait for those that run, let them in when it answers.
 
-`on` runs before systemd tells the engine to end, `off` after each start. vLLM alone would not do: told to end, it ends
-its tokenizer before its requests, answers new ones with an empty reply, and may lose the last words of those it ran.
+`on` runs before systemd tells the engine to end, `off` after each start. vLLM alone would not do: told to end, 0.23.0
+lets running requests finish, but new ones find no listener at once, where a gateway can say 503 and when to come again.
+By its source it also ends its renderer first, and answers what it had accepted but not begun with an empty reply.
 """
 
 import argparse
