@@ -34,6 +34,17 @@ def test_other_nodes_are_reached_at_the_port_of_https_unless_the_stack_says_anot
     assert settings({"port": 9443}, cloud=spheron).gateway_port == 9443
 
 
+def test_the_ports_of_a_machine_that_was_there_before_are_closed_only_when_asked_for() -> None:
+    ssh = (
+        '{"kind": "ssh", "host": "gpu-1.example.com", "host_public_key": "ssh-ed25519 AAAA", "device": "/dev/vdb", '
+        '"size_gib": 600}'
+    )
+    assert settings().has_firewall and settings(cloud='{"kind": "spheron"}').has_firewall
+    assert not settings(cloud=ssh).has_firewall
+    assert settings({"firewall": True}, cloud=ssh).has_firewall
+    assert not settings({"firewall": False}).has_firewall
+
+
 def test_keys_come_by_name_and_the_first_is_called_default() -> None:
     held = settings(api_keys=f'{{"alice": "{KEY}"}}')
     assert held.keys == {"default": "sk-for-tests-0123456789", "alice": KEY}

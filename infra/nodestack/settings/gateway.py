@@ -53,7 +53,7 @@ class GatewaySettings(Section):
         port: TCP port that clients connect to; left out, 443, and on nodes of this machine the one that is forwarded.
         allowed_cidrs: Networks whose addresses may connect to the gateway.
         ssh_allowed_cidrs: Networks whose addresses may connect by SSH; the one that configures the node among them.
-        firewall: Close every other port of the node; false leaves that to you.
+        firewall: Close every other port of the node; left out, it is done but for a machine you had already (`ssh`).
         hostname: DNS name of the node, for the certificate; ACME certifies this name alone.
         names: Further DNS names and addresses that clients know the node by, for its certificate.
         acme_email: Where the ACME authority writes to; with it certificates are had from there, and port 80 is open.
@@ -67,7 +67,7 @@ class GatewaySettings(Section):
     port: Annotated[int, Field(gt=0, lt=65536)] | None = None
     allowed_cidrs: tuple[Network, ...] = _ANYWHERE
     ssh_allowed_cidrs: Annotated[tuple[Network, ...], Field(min_length=1)] = _ANYWHERE
-    firewall: bool = True
+    firewall: bool | None = None
     hostname: Hostname | None = None
     names: tuple[Name, ...] = ()
     acme_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None

@@ -113,6 +113,11 @@ class Settings(Section):
         return self.cloud.kind == "local" or is_at_loopback(getattr(self.cloud, "base_url", ""))
 
     @property
+    def has_firewall(self) -> bool:
+        """Whether every other port of the node is closed: a machine that was there before may serve something else."""
+        return self.cloud.kind != "ssh" if self.gateway.firewall is None else self.gateway.firewall
+
+    @property
     def gateway_port(self) -> int:
         """TCP port that clients connect to."""
         return self.gateway.port or (LOCAL_SERVICE_PORT if self.is_on_this_machine else HTTPS_PORT)
