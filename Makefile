@@ -14,7 +14,7 @@ SCRIPTS := $(addprefix playbooks/roles/,base/files/status bench/files/bench fabr
 LOCK := "$$PWD/.nodestack/uv" pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help up verify bench down purge outputs key ca init env setup test check qualify qualify-spine qualify-planning qualify-clouds qualify-monitoring lock
+.PHONY: help up verify bench down purge outputs key ca init env setup test check qualify qualify-spine qualify-planning qualify-clouds qualify-node lock
 
 help: ## Show this
 	@echo "nodestack: declare a GPU node stack, get a verified, private LLM endpoint."
@@ -71,19 +71,21 @@ check: ## Run the linters, the type checker and the import contracts
 	@PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --strict
 	@git ls-files -z | xargs -0 grep -lzZP '\A#!.*\b(ba|da)?sh\b' | xargs -0 shellcheck
 
-qualify: check test qualify-spine qualify-planning qualify-clouds qualify-monitoring ## Run everything: checks, tests, drills and benchmarks
+qualify: check test qualify-spine qualify-planning qualify-clouds qualify-node ## Run everything: checks, tests, drills and benchmarks
 
 qualify-spine: ## Run the drills of a single node's whole life
 	@$(BOOTSTRAP) venv check engine local
 	@$(PY) -m nodestack.cli up -s local
 	@$(PY) -m benchmarks.noop_up --record .nodestack/qualify/noop_up.json
 	@$(PY) -m nodestack.cli down -s local
-	@$(PY) -m pytest -p tests.drills --figures .nodestack/qualify/noop_up.json -m "qualify or e2e" tests/e2e --ignore tests/e2e/test_simulated_cloud.py --ignore tests/e2e/test_cloud_faults.py
+	@$(PY) -m pytest -p tests.drills --figures .nodestack/qualify/noop_up.json -m "qualify or e2e" \
+		$(addprefix tests/e2e/test_,engine.py faults.py interrupted.py kills.py refusals.py spine.py)
 
 qualify-planning: ## Run all that planning promises: real parsers, real allocator, real starts, 10,000 settings
 	@$(BOOTSTRAP) venv check engine local
 	@NODESTACK_EXAMPLES=10000 $(PY) -m pytest -p tests.drills \
-		tests/planning tests/catalog tests/settings tests/commands tests/rendering tests/tools/test_option_tables.py tests/benchmarks
+		tests/planning tests/catalog tests/settings tests/commands tests/rendering tests/tools/test_option_tables.py \
+		tests/benchmarks/test_planning.py
 
 qualify-clouds: ## Run all that clouds promise: each fault at each request as a table, a stack's life on simulated ones
 	@$(BOOTSTRAP) venv check engine local
@@ -91,9 +93,10 @@ qualify-clouds: ## Run all that clouds promise: each fault at each request as a 
 		tests/lifecycle tests/plugin tests/commands/test_offers.py tests/commands/test_sweep.py tests/e2e/test_simulated_cloud.py \
 		tests/e2e/test_cloud_faults.py
 
-qualify-monitoring: ## Run every alert, in promtool and live: broken hardware, full disks, real vLLM under pressure
+qualify-node: ## Run all that a node promises: each role on both hardware, drain, rollback, gateway, alerts, speed
 	@$(BOOTSTRAP) venv check engine local
-	@$(PY) -m pytest -p tests.drills tests/playbooks/monitoring tests/e2e/test_monitored.py
+	@NODESTACK_EXAMPLES=10000 $(PY) -m pytest -p tests.drills tests/playbooks tests/benchmarks/test_gateway.py tests/benchmarks/test_weights.py \
+		tests/e2e/test_node_life.py tests/e2e/test_verify_and_bench.py tests/e2e/test_monitored.py
 
 setup: ## Set up this machine and nothing more
 	@$(BOOTSTRAP) venv check engine $(NODES)

@@ -1,10 +1,14 @@
-"""What the benchmarks of the gateway make of figures."""
+"""What the gateway promises of speed and of attacks, measured by the scripts under benchmarks/."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from benchmarks.gateway_latency import is_within
 from benchmarks.gateway_vllm import interval
+
+from tests.benchmarks.test_planning import measured
 
 GOOD = {"added p50 ms": 2.0, "added p99 ms": 9.0, "event late p99 ms": 5.0, "events joined": 0, "events": 500}
 
@@ -34,3 +38,13 @@ def test_pairs_that_are_alike_have_a_ratio_of_one_and_an_interval_around_it() ->
 def test_a_constant_cost_is_the_ratio_and_its_interval_has_no_width() -> None:
     pairs = [{"gateway": {"total_s": seconds * 1.02}, "direct": {"total_s": seconds}} for seconds in range(1, 11)]
     assert interval(pairs, "total_s") == pytest.approx((1.02, 1.02, 1.02))
+
+
+@pytest.mark.qualify
+@pytest.mark.node
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["gateway_latency", "gateway_hostile"])
+def test_the_gateway_costs_little_and_lets_nothing_past(
+    name: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    assert measured(name, tmp_path / "figures.json", record_property)
