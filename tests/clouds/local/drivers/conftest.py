@@ -1,6 +1,5 @@
 """The repository of stand-in drivers, built once for these tests."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,8 @@ from nodestack.clouds.local import drivers
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Only while it is built: what all later tests need is in the user's cache.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("a cache")))
-        yield drivers.repository()
+        return drivers.repository()

@@ -33,7 +33,9 @@ class Exporter:
 
     def record(self, profile: str) -> None:
         for path, content in hardware.files(profile).items():
-            (self.root / path.lstrip("/")).write_bytes(content)
+            place = self.root / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
 
     def lines(self) -> list[str]:
         with urllib.request.urlopen(self.url, timeout=5) as reply:  # noqa: S310 - our own server
