@@ -129,6 +129,7 @@ def test_what_was_measured_on_the_node_is_taken_over_and_is_no_drift(
             "applied": {"identity": asked["identity"], "document_sha256": "d0"},
             "service": "active",
             "weights": {"commit": "a" * 40, "manifest_sha256": MANIFEST, "changed": []},
+            "gateway": {"service": "active", "changed": []},
             "results": {"bench": RECORD},
         }
     )
