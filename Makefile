@@ -68,7 +68,7 @@ check: ## Run the linters, the type checker and the import contracts
 	@for script in $(SCRIPTS); do $(PY) -m mypy --no-error-summary "$$script" || exit 1; done
 	@PATH="$$PWD/.venv/bin:$$PATH" lint-imports
 	@git ls-files -z '*.yml' '*.yaml' .yamllint .ansible-lint | xargs -0 $(PY) -m yamllint --strict
-	@PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --strict
+	@ANSIBLE_CONFIG=playbooks/ansible.cfg PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --strict
 	@git ls-files -z | xargs -0 grep -lzZP '\A#!.*\b(ba|da)?sh\b' | xargs -0 shellcheck
 
 qualify: check test qualify-spine qualify-planning qualify-clouds qualify-node ## Run everything: checks, tests, drills and benchmarks

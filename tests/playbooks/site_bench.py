@@ -170,6 +170,7 @@ class Bench:
         content = document.model_dump(mode="json") | {
             "nodestack_document_sha256": wanted["document_sha256"],
             "nodestack_is_applied": applied.startswith("{") and json.loads(applied) == wanted,
+            "ansible_host": self.node.address,
             "ansible_port": self.node.ssh_port,
             "ansible_user": self.node.ssh_user,
             "ansible_ssh_private_key_file": f"{self.directory}/key",
