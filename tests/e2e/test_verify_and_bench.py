@@ -70,7 +70,7 @@ def test_every_gate_of_a_node_that_serves_passes(project: Project) -> None:
     )
     assert len(checks["smoke"]) == len(told["gates"][1]["checks"]) >= 11
     assert checks["fabric"]
-    assert "smoke: 11 of 11 checks passed" in project.make("verify").text
+    assert re.search(r"smoke: (\d+) of \1 checks passed", project.make("verify").text)
 
 
 def test_the_nodes_own_timer_asks_little_and_tells_the_monitoring(project: Project) -> None:
@@ -82,8 +82,8 @@ def test_the_nodes_own_timer_asks_little_and_tells_the_monitoring(project: Proje
 
 def test_a_failed_timer_is_drift_that_up_settles_without_another_node(project: Project) -> None:
     before = identity(project)
-    # A key that the engine does not know: each of its replies is a refusal.
-    project.node("echo sk-not-the-key-of-this-engine > /etc/nodestack/credentials/api_key")
+    # A key that the gateway does not know: each of its replies is a refusal.
+    project.node("echo sk-not-a-key-of-this-gateway > /etc/nodestack/credentials/gateway_key")
     project.node("systemctl start nodestack-smoke.service || true", 180)
     assert "nodestack_smoke_pass 0" in project.node("cat /var/lib/nodestack/metrics/smoke.prom")
     up = project.up()
