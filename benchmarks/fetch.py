@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks import weights_source
 from benchmarks.timed import Run
 from benchmarks.weights_source import COMMIT, FILES, HUB, REPOSITORY
-from tests.playbooks.nvidia_driver.conftest import Bench, booted
+from tests.playbooks.roles_bench import Bench, opened
 
 from nodestack.clouds.local import tiny_model
 
@@ -51,7 +51,7 @@ def main() -> int:
         scratch = Path(name)
         root = scratch / "hub"
         weights_source.make(root, options.shards, options.shard_mb * 10**6)
-        with booted(scratch, size_gib=-(-2 * total // 2**30)) as bench:
+        with opened(scratch, size_gib=-(-2 * total // 2**30)) as bench:
             played = bench.play(*ROLES, check=False, **DOCUMENT)
             if played.exit_code != 0:
                 sys.exit(played.text)

@@ -17,7 +17,7 @@ from nodestack.provisioning import keys
 from tests.e2e.project import NODE, ROOT, Project
 from tests.playbooks.monitoring import dashboard
 from tests.playbooks.monitoring.conftest import Watched
-from tests.playbooks.nvidia_driver.conftest import Bench
+from tests.playbooks.roles_bench import Bench
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify]
 

@@ -5,89 +5,42 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
 from pydantic import SecretStr
 
 from nodestack.catalog import load
-from nodestack.clouds.base import LocalAccount, Node, NodeRequest, NodeStatus, VolumeRequest
-from nodestack.clouds.local import LocalCloud
 from nodestack.planning.document import node_document
 from nodestack.planning.plan import make_plan
 from nodestack.provisioning import authority
 from nodestack.provisioning.document import NodeDocument, document_sha256
 from nodestack.provisioning.workspace import PLAYBOOKS, Secrets
 from nodestack.settings import parse
+from tests.playbooks.reached import Play, Reached, booted
 from tests.stacks import config
 
-BOOT_PATIENCE_S = 120.0
 API_KEY = "sk-of-a-bench-0123456789"
 HUB_TOKEN = "hf_of-a-bench-0123456789"  # noqa: S105 - the hub of a bench asks for none
 APPLIED = "/var/lib/nodestack/applied.json"
 
 
-@dataclass(frozen=True)
-class Play:
-    """What a run came to.
-
-    Attributes:
-        exit_code: Ansible's.
-        text: All it printed.
-    """
-
-    exit_code: int
-    text: str
-
-    @property
-    def changed(self) -> int:
-        """How many tasks changed something."""
-        return int(self.text.rsplit("changed=", 1)[1].split()[0])
-
-    @property
-    def failure(self) -> str:
-        """The last message of a task that failed."""
-        return self.text.rsplit("FAILED! => ", 1)[-1] if "FAILED! => " in self.text else ""
-
-
 @dataclass
-class Bench:
+class Bench(Reached):
     """A node, the way to it, and what it is to be.
 
     Attributes:
-        node: The node.
-        directory: Of keys and variables.
         sections: The sections of the local stack's settings, as they differ from its template.
     """
 
-    node: Node
-    directory: Path
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @property
-    def ssh_options(self) -> list[str]:
-        """What makes ssh take this node's keys and no other."""
-        return [
-            *("-i", f"{self.directory}/key", "-o", f'UserKnownHostsFile="{self.directory}/known_hosts"'),
-            *("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-F", "none"),
-        ]
 
     def on(self, command: str, timeout_s: float = 300) -> str:
         """Return what a command of root's prints on the node, whatever it ends with; errors are among it."""
-        destination = f"{self.node.ssh_user}@{self.node.address}"
-        words = ["-p", str(self.node.ssh_port), destination, f"sudo sh -c {shlex.quote(command)}"]
-        ended = subprocess.run(
-            ["ssh", *self.ssh_options, *words],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout_s,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        return ended.stdout.strip()
+        return self.ssh(f"sudo sh -c {shlex.quote(command)} 2>&1", timeout_s).stdout.strip()
 
     def put(self, path: str, content: str) -> None:
         """Write a file on the node, for root alone."""
@@ -170,11 +123,7 @@ class Bench:
         content = document.model_dump(mode="json") | {
             "nodestack_document_sha256": wanted["document_sha256"],
             "nodestack_is_applied": applied.startswith("{") and json.loads(applied) == wanted,
-            "ansible_host": self.node.address,
-            "ansible_port": self.node.ssh_port,
-            "ansible_user": self.node.ssh_user,
-            "ansible_ssh_private_key_file": f"{self.directory}/key",
-            "ansible_ssh_common_args": f"-F none -o 'UserKnownHostsFile=\"{self.directory}/known_hosts\"'",
+            **self.variables,
         }
         path = self.directory / "variables.json"
         path.write_text(json.dumps(content | (variables or {})))
@@ -192,19 +141,6 @@ class Bench:
     def environment(self) -> dict[str, str]:
         """Return what Ansible runs with."""
         return {**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_SSH_RETRIES": "5"}
-
-    def reboot(self) -> None:
-        """Reboot and return once the node has started everything, or failed to."""
-        look = "cat /proc/sys/kernel/random/boot_id; systemctl show -P ActiveEnterTimestamp basic.target"
-        before = self.on(look)
-        self.on("systemctl reboot")
-        deadline = time.monotonic() + BOOT_PATIENCE_S
-        while time.monotonic() < deadline:
-            now = self.on(look)
-            if "\n" in now and now != before and "refused" not in now and "closed" not in now:
-                return
-            time.sleep(0.5)
-        raise TimeoutError("the node did not come back")
 
 
 @contextmanager
@@ -225,44 +161,5 @@ def opened(
         size_gib: Of the volume.
         sections: Of the local stack's settings, as they differ from its template.
     """
-    _, client = make_key(directory / "key")
-    host_private, host = make_key(directory / "host")
-    cloud = LocalCloud(LocalAccount(directory=str(directory / "account")))
-    volume = cloud.create_volume(VolumeRequest(name=name, size_gib=size_gib))
-    node = cloud.create_node(
-        NodeRequest(
-            name=name,
-            shape="local",
-            volume_id=volume.volume_id,
-            ssh_public_key=client,
-            ssh_host_private_key=SecretStr(host_private),
-            hardware_profile=hardware_profile,
-        ),
-        lambda line: None,
-    )
-    try:
-        deadline = time.monotonic() + BOOT_PATIENCE_S
-        while node.status is not NodeStatus.RUNNING:
-            assert time.monotonic() < deadline, "the node does not answer"
-            time.sleep(0.2)
-            seen = cloud.read_node(node.node_id)
-            assert seen is not None
-            node = seen
-        (directory / "known_hosts").write_text(f"{node.address} {host}\n[{node.address}]:{node.ssh_port} {host}\n")
-        bench = Bench(node, directory, sections)
-        bench.on("cloud-init status --wait")
-        yield bench
-    finally:
-        cloud.delete_node(node.node_id)
-        cloud.delete_volume(volume.volume_id)
-
-
-def make_key(path: Path) -> tuple[str, str]:
-    """Make a key pair, leave the private half in a file, return both."""
-    key = ed25519.Ed25519PrivateKey.generate()
-    form, plain = serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, form, plain).decode()
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    path.touch(0o600)
-    path.write_text(private)
-    return private, public.decode()
+    with booted(directory, name, hardware_profile=hardware_profile, size_gib=size_gib) as reached:
+        yield Bench(reached.node, directory, sections)

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from nodestack.clouds.local import drivers
+from tests.clouds.local.drivers.conftest import repository
 from tests.clouds.local.drivers.smi import Smi, install
+
+__all__ = ["Machine", "machine", "repository"]
 
 ROLE = Path(__file__).parents[3] / "playbooks/roles/fabric"
 H100: dict[str, Any] = {
@@ -112,14 +114,6 @@ class Machine:
             printed, complaint = gate.communicate(timeout=60)
         assert complaint == ""
         return Judgement(gate.returncode, printed.splitlines(), json.loads(self.verdict.read_text()))
-
-
-@pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # Only while it is built: what all later tests need is in the user's cache.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("a cache")))
-        return drivers.repository()
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nodestack.provisioning import authority, keys
-from tests.playbooks.nvidia_driver.conftest import Bench, Play, booted
+from tests.playbooks.reached import Play
+from tests.playbooks.roles_bench import Bench, opened
 
 UPSTREAM = Path(__file__).with_name("upstream.py")
 PROBE = Path(__file__).parents[3] / "benchmarks" / "gateway_probe.py"
@@ -82,7 +83,6 @@ class GatewayNode:
         for name, text in files.items():
             (self._directory / name).write_text(text)
         variables: dict[str, object] = {
-            "ansible_host": self.address,
             "vllm_host": "127.0.0.1",
             "vllm_port": ENGINE_PORT,
             "vllm_shutdown_timeout_s": 20,
@@ -158,7 +158,7 @@ class GatewayNode:
 @contextmanager
 def gateway_node(directory: Path) -> Iterator[GatewayNode]:
     """Boot a node, and have the stand-in serve on it; the role is not yet played."""
-    with booted(directory) as bench:
+    with opened(directory) as bench:
         node = GatewayNode(bench, directory)
         node.prepare()
         yield node

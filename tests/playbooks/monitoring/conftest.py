@@ -16,7 +16,9 @@ import pytest
 from nodestack.clouds.local import hardware
 from nodestack.clouds.local.hardware.telemetry import Telemetry
 from tests.playbooks.monitoring import rendering
-from tests.playbooks.nvidia_driver.conftest import Bench, Play, bench
+from tests.playbooks.nvidia_driver.conftest import bench
+from tests.playbooks.reached import Play
+from tests.playbooks.roles_bench import Bench
 from tests.provisioning.documents import node_document
 
 __all__ = ["bench"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from nodestack.provisioning.report import DriverResult
-from tests.playbooks.nvidia_driver.conftest import FOUR_H200, Bench, Play, fingerprint
+from tests.playbooks.reached import Play
+from tests.playbooks.roles_bench import FOUR_H200, Bench, fingerprint
 
 pytestmark = pytest.mark.node
 

@@ -9,7 +9,8 @@ import pytest
 from nodestack.clouds.base import LocalAccount
 from nodestack.clouds.local import LocalCloud, tiny_model
 from nodestack.provisioning.report import NodeStatusReport
-from tests.playbooks.nvidia_driver.conftest import Bench, Play
+from tests.playbooks.reached import Play
+from tests.playbooks.roles_bench import Bench
 
 pytestmark = pytest.mark.node
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from nodestack.planning.plan import PORT
-from tests.playbooks.site_bench import API_KEY, Bench, Play
+from tests.playbooks.reached import Play
+from tests.playbooks.site_bench import API_KEY, Bench
 from tests.playbooks.vllm import clients
 
 pytestmark = [pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify, pytest.mark.timeout(1800)]
