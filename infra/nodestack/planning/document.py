@@ -28,6 +28,35 @@ def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str,
         plan: Its plan.
         catalog: Where GPU, driver and engine numbers come from.
     """
+    return {
+        **_hardware_variables(settings, catalog),
+        "storage_mount_point": MOUNT_POINT,
+        "storage_volume_size_gib": settings.volume.size_gib,
+        "weights_endpoint": settings.model.hub,
+        "weights_repository": plan.repository,
+        "weights_commit": plan.pin,
+        "weights_high_performance": settings.model.allow_high_performance_fetch,
+        "weights_fetch_limit_mbit_s": settings.model.fetch_limit_mbit_s or 0,
+        "vllm_version": settings.engine.version,
+        "vllm_build": settings.engine.build,
+        "vllm_find_links": settings.engine.wheels,
+        "vllm_options": config_file(plan.options),
+        "vllm_environment": settings.engine.environment,
+        "vllm_served_model_name": plan.served_model_name,
+        "vllm_host": ENGINE_HOST,
+        "vllm_port": PORT,
+        "vllm_start_timeout_s": settings.engine.start_timeout_s,
+        "vllm_shutdown_timeout_s": settings.serving.shutdown_timeout_s,
+        **_gateway_variables(settings),
+        **monitoring_variables(settings, plan, catalog),
+        "smoke_kind": plan.smoke_kind,
+        "smoke_timeout_s": SMOKE_TIMEOUT_S[settings.engine.build],
+        "smoke_interval_minutes": settings.serving.smoke_interval_minutes,
+    }
+
+
+def _hardware_variables(settings: Settings, catalog: Catalog) -> dict[str, Any]:
+    """Return what the roles nvidia_driver and fabric need."""
     shape, gpu = catalog.shape(settings.node.shape), catalog.gpu(settings.node.shape)
     return {
         "nvidia_driver_version": catalog.driver.version,
@@ -53,40 +82,26 @@ def node_document(settings: Settings, plan: Plan, catalog: Catalog) -> dict[str,
         "fabric_pcie_width": gpu.pcie_width or 0,
         "fabric_busbw_gb_s": shape.all_reduce.low_gb_s if shape.all_reduce else 0.0,
         "fabric_wait_s": settings.node.fabric_wait_s,
-        "storage_mount_point": MOUNT_POINT,
-        "storage_volume_size_gib": settings.volume.size_gib,
-        "weights_endpoint": settings.model.hub,
-        "weights_repository": plan.repository,
-        "weights_commit": plan.pin,
-        "weights_high_performance": settings.model.allow_high_performance_fetch,
-        "weights_fetch_limit_mbit_s": settings.model.fetch_limit_mbit_s or 0,
-        "vllm_version": settings.engine.version,
-        "vllm_build": settings.engine.build,
-        "vllm_find_links": settings.engine.wheels,
-        "vllm_options": config_file(plan.options),
-        "vllm_environment": settings.engine.environment,
-        "vllm_served_model_name": plan.served_model_name,
-        "vllm_host": ENGINE_HOST,
-        "vllm_port": PORT,
-        "vllm_start_timeout_s": settings.engine.start_timeout_s,
-        "vllm_shutdown_timeout_s": settings.serving.shutdown_timeout_s,
+    }
+
+
+def _gateway_variables(settings: Settings) -> dict[str, Any]:
+    """Return what the role gateway needs."""
+    gateway = settings.gateway
+    return {
         "gateway_port": settings.gateway_port,
-        "gateway_names": list(settings.gateway.names),
-        "gateway_hostname": settings.gateway.hostname or "",
-        "gateway_acme_email": settings.gateway.acme_email or "",
-        "gateway_acme_directory": settings.gateway.acme_directory,
-        "gateway_allowed_cidrs": list(settings.gateway.allowed_cidrs),
-        "gateway_ssh_allowed_cidrs": list(settings.gateway.ssh_allowed_cidrs),
+        "gateway_names": list(gateway.names),
+        "gateway_hostname": gateway.hostname or "",
+        "gateway_acme_email": gateway.acme_email or "",
+        "gateway_acme_directory": gateway.acme_directory,
+        "gateway_allowed_cidrs": list(gateway.allowed_cidrs),
+        "gateway_ssh_allowed_cidrs": list(gateway.ssh_allowed_cidrs),
         "gateway_firewall": settings.has_firewall,
-        "gateway_requests_per_minute": settings.gateway.requests_per_minute,
-        "gateway_concurrent_requests": settings.gateway.concurrent_requests,
-        "gateway_max_body_mib": settings.gateway.max_body_mib,
-        "gateway_request_timeout_s": settings.gateway.request_timeout_s,
+        "gateway_requests_per_minute": gateway.requests_per_minute,
+        "gateway_concurrent_requests": gateway.concurrent_requests,
+        "gateway_max_body_mib": gateway.max_body_mib,
+        "gateway_request_timeout_s": gateway.request_timeout_s,
         "gateway_url": f"https://{ENGINE_HOST}:{settings.gateway_port}",
         "gateway_ca": GATEWAY_CA,
         "gateway_key_file": GATEWAY_KEY_FILE,
-        **monitoring_variables(settings, plan, catalog),
-        "smoke_kind": plan.smoke_kind,
-        "smoke_timeout_s": SMOKE_TIMEOUT_S[settings.engine.build],
-        "smoke_interval_minutes": settings.serving.smoke_interval_minutes,
     }

@@ -21,6 +21,7 @@ from nodestack_bench.lengths import Own
 from nodestack_bench.measure import BenchError
 
 TIMEOUT_S = 30.0
+TOKENS_MADE = "vllm:generation_tokens_total"
 HOUR_S, MILLION = 3600, 1_000_000
 
 
@@ -48,50 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _bench(given: argparse.Namespace, asked: dict[str, Any]) -> None:
+    """Measure, compare with what was measured before, and keep the record."""
     invocation = _invocation(asked["unit"])
-    engine = _read(given.state_directory / "results" / "engine.json")
     own_path = given.state_directory / "bench-own.json"
-    own = _own(own_path, invocation)
-    metrics = _metrics(asked["engine_url"])
-    shape = asked["shape"]
-    total = shape["requests"] * shape["output_tokens"]
-    made = counter(metrics, "vllm:generation_tokens_total")
-
-    def show() -> None:
-        try:
-            now = counter(_metrics(asked["engine_url"]), "vllm:generation_tokens_total") - made
-        except BenchError:
-            return
-        _replace(given.progress, {"role": "bench", "text": f"measuring, {now:.0f} of {total} tokens"})
-
-    parameters = {
-        **shape,
-        "url": asked["url"],
-        "model": asked["model"],
-        "tokenizer": asked["tokenizer"],
-        "timeout_s": asked["timeout_s"],
-        # Another seed each time: prompts of a former run would be found in the prefix cache.
-        "seed": _now(),
-    }
+    own, metrics, shape = _own(own_path, invocation), _metrics(asked["engine_url"]), asked["shape"]
     # Before it begins: requests of a run that is cut off were made as well.
     _replace(own_path, {"invocation": invocation, "own": [*own, [*_lengths(shape), shape["requests"]]]})
-    figures = measure.run(parameters, (given.parameters, given.result), show)
+    figures = _figures(given, asked, counter(metrics, TOKENS_MADE))
     at = time.gmtime(_now())
-    record: dict[str, Any] = {
-        "kind": "measured",
+    record = {
+        **_circumstances(given, asked),
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", at),
-        "engine_version": engine.get("version", ""),
-        "engine_build": engine.get("build", ""),
-        "model": asked["model"],
-        "commit": asked["commit"],
-        "options_sha256": _digest(engine.get("options")),
-        "hardware": asked["hardware"],
-        "through": asked["through"],
-        "shape": shape,
         "figures": figures,
-        "usd_per_hour": asked["usd_per_hour"],
         "usd_per_million_output_tokens": _usd_per_million(asked["usd_per_hour"], figures),
-        "usd_basis": asked["usd_basis"],
         "lengths": lengths.describe(
             metrics,
             [Own(*each) for each in own],
@@ -111,6 +81,43 @@ def _bench(given: argparse.Namespace, asked: dict[str, Any]) -> None:
     }
     _replace(Path(record["file"]), record)
     _replace(given.state_directory / "results" / "bench.json", record)
+
+
+def _figures(given: argparse.Namespace, asked: dict[str, Any], made_before: float) -> dict[str, float]:
+    """Have the load made, and return what it came to; meanwhile tell how far it is."""
+    shape = asked["shape"]
+    total = shape["requests"] * shape["output_tokens"]
+
+    def show() -> None:
+        try:
+            now = counter(_metrics(asked["engine_url"]), TOKENS_MADE) - made_before
+        except BenchError:
+            return
+        _replace(given.progress, {"role": "bench", "text": f"measuring, {now:.0f} of {total} tokens"})
+
+    parameters = {
+        **shape,
+        "url": asked["url"],
+        "model": asked["model"],
+        "tokenizer": asked["tokenizer"],
+        "timeout_s": asked["timeout_s"],
+        # Another seed each time: prompts of a former run would be found in the prefix cache.
+        "seed": _now(),
+    }
+    return measure.run(parameters, (given.parameters, given.result), show)
+
+
+def _circumstances(given: argparse.Namespace, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured, on what, and at which price."""
+    engine = _read(given.state_directory / "results" / "engine.json")
+    told = ("model", "commit", "hardware", "through", "shape", "usd_per_hour", "usd_basis")
+    return {
+        "kind": "measured",
+        "engine_version": engine.get("version", ""),
+        "engine_build": engine.get("build", ""),
+        "options_sha256": _digest(engine.get("options")),
+        **{name: asked[name] for name in told},
+    }
 
 
 def _usd_per_million(usd_per_hour: float | None, figures: dict[str, float]) -> float | None:
