@@ -17,6 +17,7 @@ from nodestack.components.weights_volume import WeightsVolume, WeightsVolumeArgs
 from nodestack.errors import NodestackError
 from nodestack.planning.document import node_document
 from nodestack.planning.plan import make_plan, require
+from nodestack.policies.of_stack import facts_of
 from nodestack.rendering.brief import brief
 from nodestack.settings import LocalCloudSettings, parse
 
@@ -45,7 +46,14 @@ def main() -> None:
     ssh_private_key = pulumi.Output.secret(settings.ssh_private_key.get_secret_value())
 
     volume = WeightsVolume(
-        "weights", WeightsVolumeArgs(account, naming.volume_name(project, stack), settings.volume.size_gib, bought)
+        "weights",
+        WeightsVolumeArgs(
+            account=account,
+            name=naming.volume_name(project, stack),
+            size_gib=settings.volume.size_gib,
+            purchase=bought,
+            judged=facts_of(settings, plan, catalog).inputs(),
+        ),
     )
     node = GpuNode(
         "node",
