@@ -31,7 +31,7 @@ def test_a_project_changes_single_severities_and_settings(tmp_path: Path) -> Non
     assert book.severity("no-spot", "production") == "advisory"
     assert book.severity("no-pcie", "production") == "mandatory"
     limits = book.terms("budget", "spot").model_dump()
-    assert (limits["usd_per_hour"], limits["usd_per_month"]) == (9, 10950)
+    assert (limits["usd_per_hour"], limits["usd_per_month"]) == (9, 10800)
     assert book.terms("budget", "production").model_dump()["usd_per_hour"] == 40
 
 

@@ -99,6 +99,6 @@ def test_an_environment_that_nobody_knows_is_the_strictest() -> None:
     assert environment_said({"environment": "local"}) == "local"
 
 
-@pytest.mark.parametrize("name", ["local", "dev", "production", "spot", "spheron-sim", "verda-sim"])
+@pytest.mark.parametrize("name", ["local", "dev", "production", "production-h200", "spot", "spheron-sim", "verda-sim"])
 def test_no_stack_to_start_from_is_stopped(name: str, tmp_path: Path) -> None:
     assert [judged for judged in harness.stack(name).all_judged(tmp_path) if judged.stops] == []

@@ -1,8 +1,10 @@
-"""What each command takes, and the help that teaches it. Imports nothing of nodestack, so that help comes at once."""
+"""What each command takes, and the help that teaches it. Imports nothing but more of the same, so that help comes at once."""
 
 import argparse
 from pathlib import Path
 from typing import NoReturn
+
+from nodestack.commands import environment_arguments
 
 EXIT_CODES = (
     "exit codes: 0 it fits, 1 it does not fit or failed, 2 bad input: all problems in one message, 130 interrupted"
@@ -157,9 +159,10 @@ def parser() -> argparse.ArgumentParser:
     _report(command("report", "report:run", "Write a plan with its plots as one HTML page.", REPORT_EXAMPLES))
     _config(
         commands.add_parser(
-            "config", help="Explain what a stack may configure.", description="Explain what a stack may configure."
+            "config", help="Explain settings, or write a stack's.", description="Explain settings, or write a stack's."
         )
     )
+    environment_arguments.add(command)
     for name, purpose in STACK_COMMANDS.items():
         added = command(name, f"stacks:{name}", purpose, f"example:\n  nodestack {name} --stack local")
         added.add_argument("-s", "--stack", default="local", help="the stack (default: local)")
@@ -315,3 +318,7 @@ def _config(config: argparse.ArgumentParser) -> None:
     explain.set_defaults(command="explain:run")
     explain.add_argument("key", nargs="?", metavar="SECTION[.KEY]", help="one section or one setting (default: all)")
     explain.add_argument("--json", action="store_true", help="print the settings as JSON")
+    purpose = "Write the file of a new stack, made from another."
+    environment_arguments.config_new(
+        actions.add_parser("new", help=purpose, description=purpose, epilog=environment_arguments.NEW_EXAMPLES)
+    )

@@ -43,7 +43,8 @@ def whole(resources: Iterable[PolicyResource]) -> dict[str, Any]:
     said = {each.name: facts(each.props) for each in listed if each.resource_type == FIRST_COMPONENT}
     return {
         "volumes": {each.name: bool(each.opts.protect) for each in volumes.values()},
-        "nodes": nodes,
+        # In an order of their own: resources come as they are registered, side by side.
+        "nodes": {name: sorted(found) for name, found in nodes.items()},
         "usd_per_hour": {name: values.get("usd_per_hour") for name, values in said.items()},
         "volume_usd_per_hour": {name: values.get("volume_usd_per_hour") for name, values in said.items()},
     }

@@ -1,0 +1,65 @@
+"""What the commands about environments and policies take. Imports nothing of nodestack, so that help comes at once."""
+
+import argparse
+from collections.abc import Callable
+
+POLICIES_EXAMPLES = """\
+examples:
+  nodestack policies
+  nodestack policies no-spot               # why it is there, how to fix it, what is set about it
+  nodestack policies --stack production    # what they say of a stack's file, without the engine
+  nodestack policies --stack production --json
+
+`pulumi preview --policy-pack policies` asks the same of what the program really declares. docs/policies.md has the rest.
+
+exit codes: 0 done, 1 a policy would stop the stack, 2 bad input
+"""
+DIFF_EXAMPLES = """\
+examples:
+  nodestack diff dev production
+  nodestack diff dev production --json
+
+Each name is a stack's file, or the template of that name. Secrets are not compared.
+
+exit codes: 0 they are the same, 1 they differ, 2 bad input
+"""
+NEW_EXAMPLES = """\
+examples:
+  nodestack config new staging --from production
+  nodestack config new eu --from production --set node.region=FIN-02 --set node.max_usd_per_hour=30
+
+The file is checked and planned before it is written; the other stack's secrets are left out of it.
+
+exit codes: 0 written, 1 it would not fit, 2 bad input, or there is such a stack
+"""
+Command = Callable[[str, str, str, str], argparse.ArgumentParser]
+
+
+def add(command: Command) -> None:
+    """Add the commands."""
+    policies = command(
+        "policies", "policies:run", "Show what is asked of stacks, or what it says of one.", POLICIES_EXAMPLES
+    )
+    policies.add_argument("name", nargs="?", metavar="NAME", help="one policy (default: all)")
+    policies.add_argument("--stack", metavar="NAME", help="judge this stack by its file or template")
+    policies.add_argument("--json", action="store_true", help="print them as JSON; docs/policies.md lists the keys")
+    diff = command(
+        "diff", "environments:diff", "Show what differs between two stacks: settings and plan.", DIFF_EXAMPLES
+    )
+    diff.add_argument("stacks", nargs=2, metavar="STACK", help="a stack, by its file or template")
+    diff.add_argument("--json", action="store_true", help="print the differences as JSON")
+
+
+def config_new(new: argparse.ArgumentParser) -> None:
+    """Add what `config new` takes."""
+    new.set_defaults(command="environments:new")
+    new.add_argument("name", metavar="NAME", help="the new stack")
+    new.add_argument("--from", required=True, dest="source", metavar="STACK", help="the stack or template to start from")
+    new.add_argument(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        action="append",
+        default=[],
+        dest="settings",
+        help="a setting that differs; may be repeated",
+    )
