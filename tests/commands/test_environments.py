@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nodestack.automation.checkout import Checkout
 from nodestack.catalog import load
 from nodestack.commands import declared
 from tests.commands.runs import ROOT, inside
@@ -36,7 +37,9 @@ def test_a_stack_is_made_from_each_to_start_from_with_its_comments(project: Path
 
 
 def test_settings_that_differ_are_set_and_planned(project: Path) -> None:
-    done = inside("config", "new", "eu", "--from", "production", "--set", "node.region=FIN-02", "--set", "volume.size_gib=700")
+    done = inside(
+        "config", "new", "eu", "--from", "production", "--set", "node.region=FIN-02", "--set", "volume.size_gib=700"
+    )
     assert done.returncode == 0, done.stderr
     rows = json.loads(inside("diff", "production", "eu", "--json").stdout)
     assert [(row["name"], row["right"]) for row in rows] == [("node.region", "FIN-02"), ("volume.size_gib", 700)]
@@ -88,7 +91,7 @@ def test_drift_is_shown_in_settings_and_plan() -> None:
 
 def test_stacks_share_what_the_projects_defaults_say(project: Path) -> None:
     (project / "stacks" / "defaults.yaml").write_text("config: {nodestack:serving: {smoke_interval_minutes: 5}}\n")
-    stack = declared.read(declared.Checkout(project), "production", load())
+    stack = declared.read(Checkout(project), "production", load())
     assert stack.settings.serving.smoke_interval_minutes == 5
     assert inside("plan", "--stack", "production").returncode == 0
     (project / "stacks" / "defaults.yaml").write_text("config: {nodestack:serving: {max_model_len: 1}}\n")

@@ -53,5 +53,7 @@ def test_a_stack_is_judged_by_its_file(project: Path) -> None:
     done = inside("policies", "--stack", "mine")
     assert done.returncode == 1
     assert "the node is bought on the market 'spot'" in " ".join(done.stdout.split())
-    stops = [each for each in json.loads(inside("policies", "--stack", "mine", "--json").stdout) if each["verdict"]["said"]]
+    stops = [
+        each for each in json.loads(inside("policies", "--stack", "mine", "--json").stdout) if each["verdict"]["said"]
+    ]
     assert [(each["verdict"]["policy"], each["severity"]) for each in stops] == [("no-spot", "mandatory")]

@@ -61,8 +61,8 @@ def stack(base: str = BASE, **case: Any) -> Stack:
 
     Args:
         base: Name of the template that it starts from.
-        case: `settings` that differ from it by section, `facts` that are said in spite of them, `unknown` names of facts
-            that are not known yet, and `policies` of the project.
+        case: `settings` that differ from it by section, `facts` that are said in spite of them, `unknown` names of
+            facts that are not known yet, and `policies` of the project.
     """
     parsed = parse(config(base, case.get("settings") or {}), CATALOG, ROOT)
     said = facts_of(parsed, make_plan(parsed.request, CATALOG), CATALOG).inputs() | (case.get("facts") or {})

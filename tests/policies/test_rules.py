@@ -71,9 +71,7 @@ def test_whole_stacks_are_judged(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_policy_whose_code_is_gone_is_noticed(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_policy_whose_code_is_gone_is_noticed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without: Rule[Any, Any] = dataclasses.replace(RULES[name], judge=lambda given, terms: ())
     monkeypatch.setitem(RULES, name, without)
     noticed = test_whole_stacks_are_judged if name in WRONG else test_a_stack_that_is_not_is_stopped_with_what_is_wrong

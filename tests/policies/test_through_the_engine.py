@@ -34,7 +34,8 @@ from nodestack.components.weights_volume import WeightsVolume, WeightsVolumeArgs
 HERE = Path(__file__).parent
 wanted = json.loads((HERE / "wanted.json").read_text())
 account = LocalAccount(directory=str(HERE / "account"))
-later = Volume("later", {"account": account.model_dump(), "name": "later", "sizeGib": 1}, pulumi.ResourceOptions(protect=True))
+inputs = {"account": account.model_dump(), "name": "later", "sizeGib": 1}
+later = Volume("later", inputs, pulumi.ResourceOptions(protect=True))
 for name, said in wanted["declared"].items():
     judged = {key: later.volumeId if value == "unknown" else value for key, value in said.items()}
     volume = WeightsVolume(name, WeightsVolumeArgs(account, name, 1, judged=judged))
@@ -186,9 +187,7 @@ def program(tmp_path: Path) -> Iterator[Trial]:
 
 
 @pytest.mark.parametrize("name", ["dev", "local", "production", "production-h200", "spot"])
-def test_every_stack_to_start_from_may_be_previewed(
-    name: str, program: Trial, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_stack_to_start_from_may_be_previewed(name: str, program: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPHERON_API_KEY", raising=False)
     file = program.directory / "Pulumi.trial.yaml"
     document = yaml.safe_load(file.read_text())

@@ -45,7 +45,9 @@ def test_a_key_of_several_lines_is_replaced_whole() -> None:
 
 
 def test_a_new_key_and_a_new_section_are_added() -> None:
-    assert yaml.safe_load(with_setting(FILE, "node", "region", "FIN-02"))["config"]["nodestack:node"]["region"] == "FIN-02"
+    assert (
+        yaml.safe_load(with_setting(FILE, "node", "region", "FIN-02"))["config"]["nodestack:node"]["region"] == "FIN-02"
+    )
     added = yaml.safe_load(with_setting(FILE, "policy", "environment", "spot"))["config"]
     assert added["nodestack:policy"] == {"environment": "spot"}
 

@@ -1,4 +1,4 @@
-"""What each command takes, and the help that teaches it. Imports nothing but more of the same, so that help comes at once."""
+"""What each command takes, and the help that teaches it. Imports only more of the same: help comes at once."""
 
 import argparse
 from pathlib import Path

@@ -10,7 +10,7 @@ examples:
   nodestack policies --stack production    # what they say of a stack's file, without the engine
   nodestack policies --stack production --json
 
-`pulumi preview --policy-pack policies` asks the same of what the program really declares. docs/policies.md has the rest.
+`pulumi preview --policy-pack policies` asks the same of what the program really declares. See docs/policies.md.
 
 exit codes: 0 done, 1 a policy would stop the stack, 2 bad input
 """
@@ -54,7 +54,9 @@ def config_new(new: argparse.ArgumentParser) -> None:
     """Add what `config new` takes."""
     new.set_defaults(command="environments:new")
     new.add_argument("name", metavar="NAME", help="the new stack")
-    new.add_argument("--from", required=True, dest="source", metavar="STACK", help="the stack or template to start from")
+    new.add_argument(
+        "--from", required=True, dest="source", metavar="STACK", help="the stack or template to start from"
+    )
     new.add_argument(
         "--set",
         metavar="SECTION.KEY=VALUE",

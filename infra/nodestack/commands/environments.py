@@ -1,4 +1,4 @@
-"""Environments beside each other: `nodestack config new` makes one from another, `nodestack diff` shows what differs."""
+"""Environments beside each other: `nodestack config new` makes one of another, `nodestack diff` compares."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from nodestack.commands import declared
 from nodestack.commands.declared import Declared
 from nodestack.errors import SettingsError
 from nodestack.planning.plan import require
-from nodestack.rendering.environments_table import Difference, environments_table
+from nodestack.rendering.environments_table import Difference, Kind, environments_table
 from nodestack.rendering.terminal import show
 from nodestack.settings import NAMESPACE
 from nodestack.settings.defaults import SECRETS
@@ -119,7 +119,7 @@ def _flat(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         yield ".".join(path), value
 
 
-def _differences(kind: str, left: dict[str, Any], right: dict[str, Any]) -> Iterator[Difference]:
+def _differences(kind: Kind, left: dict[str, Any], right: dict[str, Any]) -> Iterator[Difference]:
     for name in dict.fromkeys((*left, *right)):
         if left.get(name) != right.get(name):
             yield Difference(kind=kind, name=name, left=left.get(name), right=right.get(name))

@@ -20,8 +20,8 @@ class WeightsVolumeArgs:
         name: Exact name, found again by it.
         size_gib: Size in GiB.
         purchase: The machine it is for, which must reach it; None where the cloud has one thing only.
-        judged: What policies judge of the endpoint, as `policies.facts.Facts` names it. It is said here because all else
-            waits for this component: what is stopped is stopped before anything exists.
+        judged: What policies judge of the endpoint, as `policies.facts.Facts` names it. It is said here because
+            all else waits for this component: what is stopped is stopped before anything exists.
     """
 
     account: Account

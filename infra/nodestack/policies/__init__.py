@@ -1,1 +1,1 @@
-"""Policies: rules over what a stack declares, pure and in one place; the pack that Pulumi runs only passes values on."""
+"""Policies: rules over what a stack declares, pure and in one place; the pack only passes values on."""

@@ -127,8 +127,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _terms(name: str, environment: Environment, values: Mapping[str, Any]) -> Terms:
+    kind: type[Terms] = RULES[name].terms
     try:
-        return RULES[name].terms.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise SettingsError(f"settings of the policy {name} in {environment} are wrong: {found}") from None

@@ -1,4 +1,4 @@
-"""What policies judge of an endpoint: said by the program as an input of its first component, before anything is made."""
+"""What policies judge of an endpoint: inputs of a program's first component, before anything is made."""
 
 from typing import Any, Literal, TypeAlias, get_args
 

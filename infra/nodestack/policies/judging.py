@@ -51,7 +51,5 @@ def judge_all(values: Mapping[str, Any], environment: Environment, book: Book, s
     """Return what every policy of a subject says that its environment looks at."""
     names = [name for name, rule in RULES.items() if rule.subject == subject]
     return [
-        judge_one(name, values, environment, book)
-        for name in names
-        if book.severity(name, environment) != "disabled"
+        judge_one(name, values, environment, book) for name in names if book.severity(name, environment) != "disabled"
     ]

@@ -85,7 +85,9 @@ def _report(judged: Judged, fix: str, report: ReportViolation) -> None:
 def _declared() -> Policy:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         if args.resource_type == reading.FIRST_COMPONENT and not reading.facts(args.props):
-            report(f"{args.name} says nothing of what is served on it. Give it `judged`, the facts of the endpoint", None)
+            report(
+                f"{args.name} says nothing of what is served on it. Give it `judged`, the facts of the endpoint", None
+            )
 
     return ResourceValidationPolicy(
         name=DECLARED,

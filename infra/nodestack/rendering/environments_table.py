@@ -11,6 +11,8 @@ from rich.text import Text
 
 from nodestack.rendering.plan_table import section
 
+Kind = Literal["setting", "plan"]
+
 
 class Difference(BaseModel):
     """One thing that two stacks do not have alike.
@@ -24,7 +26,7 @@ class Difference(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["setting", "plan"]
+    kind: Kind
     name: str
     left: JsonValue
     right: JsonValue

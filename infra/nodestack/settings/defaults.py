@@ -1,4 +1,4 @@
-"""What all stacks of a project share: stacks/defaults.yaml, in the form of a stack's file, below what a stack says itself."""
+"""What all stacks of a project share: stacks/defaults.yaml holds where a stack says nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -11,7 +11,7 @@ _SECTION_INDENT, _KEY_INDENT = 2, 4
 
 
 def without_secrets(text: str) -> str:
-    """Return a stack's file without what belongs to that stack alone: its secrets and the salt they are encrypted with."""
+    """Return a stack's file without what belongs to that stack alone: its secrets and their salt."""
     kept: list[str] = []
     skipping = False
     for line in text.splitlines(keepends=True):
@@ -48,7 +48,9 @@ def with_setting(text: str, section: str, key: str, value: str) -> str:
             raise SettingsError("the file has no `config:` of its own line, set it by hand")
         return "\n".join([*lines, f"  nodestack:{section}:", f"    {key}: {value}"]) + "\n"
     start = heads[0] + 1
-    end = next((n for n in range(start, len(lines)) if lines[n].strip() and _indent(lines[n]) < _KEY_INDENT), len(lines))
+    end = next(
+        (n for n in range(start, len(lines)) if lines[n].strip() and _indent(lines[n]) < _KEY_INDENT), len(lines)
+    )
     for number in range(start, end):
         if re.match(rf"    {re.escape(key)}:( |$)", lines[number]):
             below = next((n for n in range(number + 1, end) if _indent(lines[n]) <= _KEY_INDENT), end)

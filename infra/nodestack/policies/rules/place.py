@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from pydantic import Field
+
 from nodestack.policies.facts import Given
 from nodestack.policies.rule import Rule, Terms
 
@@ -20,7 +22,7 @@ class PlaceTerms(Terms):
         allowed: Regions by cloud, as the cloud calls them; a cloud that is not named has none. Empty leaves it open.
     """
 
-    allowed: dict[str, tuple[str, ...]] = {}
+    allowed: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 def allowed(given: Place, terms: PlaceTerms) -> Iterator[str]:

@@ -43,8 +43,8 @@ def reviewed(given: Code, _: NoTerms) -> Iterator[str]:
         yield f"trust-remote-code is set, and nobody says to have read the code under {given.commit}"
     elif given.reviewed_manifest_sha256 != given.manifest_sha256:
         yield (
-            f"trust-remote-code is set, the code that was read is of {given.reviewed_manifest_sha256}, the files are of "
-            f"{given.manifest_sha256}"
+            f"trust-remote-code is set, the code that was read is of {given.reviewed_manifest_sha256}, "
+            f"the files are of {given.manifest_sha256}"
         )
 
 
@@ -92,7 +92,8 @@ def evaluated(given: Evaluated, terms: EvaluatedTerms) -> Iterator[str]:
         yield f"{given.model} is served as {given.format}, and no evaluation of commit {given.commit} is recorded"
     elif given.evaluation_score < given.evaluation_minimum:
         yield (
-            f"{given.model} as {given.format} reached {given.evaluation_score:g}, {given.evaluation_minimum:g} was asked"
+            f"{given.model} as {given.format} reached {given.evaluation_score:g}, "
+            f"{given.evaluation_minimum:g} was asked for"
         )
 
 
