@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 POLICIES_EXAMPLES = """\
 examples:
@@ -32,6 +33,16 @@ The file is checked and planned before it is written; the other stack's secrets 
 
 exit codes: 0 written, 1 it would not fit, 2 bad input, or there is such a stack
 """
+REVIEW_EXAMPLES = """\
+examples:
+  nodestack review --stack production
+  nodestack review --stack production --output comment.md
+
+Previews with the policies and changes nothing. It is refused when a policy stops it, when a weights volume would be
+replaced or deleted, or when anything fails. Of a stack that is not deployed yet all is new. docs/ci.md has the rest.
+
+exit codes: 0 it may be brought up, 1 it is refused, 2 bad input
+"""
 Command = Callable[[str, str, str, str], argparse.ArgumentParser]
 
 
@@ -43,6 +54,14 @@ def add(command: Command) -> None:
     policies.add_argument("name", nargs="?", metavar="NAME", help="one policy (default: all)")
     policies.add_argument("--stack", metavar="NAME", help="judge this stack by its file or template")
     policies.add_argument("--json", action="store_true", help="print them as JSON; docs/policies.md lists the keys")
+    review = command(
+        "review",
+        "review:run",
+        "Preview a stack with the policies: may it be brought up, at what cost?",
+        REVIEW_EXAMPLES,
+    )
+    review.add_argument("--stack", required=True, metavar="NAME", help="the stack")
+    review.add_argument("--output", type=Path, metavar="FILE", help="write the comment there instead of printing it")
     diff = command(
         "diff", "environments:diff", "Show what differs between two stacks: settings and plan.", DIFF_EXAMPLES
     )

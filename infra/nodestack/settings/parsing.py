@@ -27,8 +27,8 @@ def parse(config: Mapping[str, str], catalog: Catalog | None = None, directory: 
     Args:
         config: The engine's configuration: keys like `nodestack:model`, values as strings, objects as JSON.
         catalog: Where names must be known; left out, names are not looked at.
-        directory: Directory of Pulumi.yaml: stacks/defaults.yaml in it holds where the stack says nothing, and files that
-            settings name are relative to it. Left out, there are no defaults; files are relative to the current one.
+        directory: Directory of Pulumi.yaml: stacks/defaults.yaml in it holds where the stack says nothing, and files
+            it names are relative to it. Left out, there are no defaults, and files are relative to the current one.
 
     Raises:
         SettingsError: One line for each problem, naming the key, what was found and what is allowed.
