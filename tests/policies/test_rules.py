@@ -91,6 +91,12 @@ def test_a_malformed_value_is_stopped_and_raises_nothing(tmp_path: Path) -> None
     assert "no network" in judged.verdict.said[0]
 
 
+def test_a_digest_that_is_written_down_after_the_first_up_changes_no_fact() -> None:
+    before = harness.stack().facts
+    pinned = {"model": {"manifests": {before["commit"]: "a" * 64}}}
+    assert harness.stack(settings=pinned).facts == before
+
+
 def test_an_environment_that_nobody_knows_is_the_strictest() -> None:
     assert environment_said({"environment": "staging"}) == "production"
     assert environment_said({"environment": UNKNOWN}) == "production"

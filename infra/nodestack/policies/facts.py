@@ -24,7 +24,8 @@ class Facts(Given):
         model: The model's name.
         format: Its format.
         commit: The pin of its weights, or None.
-        manifest_sha256: Digest that the stack expects the files under the commit to have, or None.
+        manifest_sha256: Digest that the stack expects the files under the commit to have, where code of it may run; or
+            None.
         remote_code: Whether the engine may run code of the model's repository.
         reviewed_manifest_sha256: Digest of the files under this commit whose code a person read, or None.
         licence: The model's licence by name, or None where it is not known.

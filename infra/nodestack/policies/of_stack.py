@@ -30,14 +30,16 @@ def facts_of(settings: Settings, plan: Plan, catalog: Catalog) -> Facts:
     evaluation = policy.evaluations.get(pin)
     licence = catalog.model(plan.model).licence
     tokens = plan.cost.usd_per_million_output_tokens
+    remote_code = bool(plan.options.get("trust-remote-code", False))
     on_gpus = catalog.shape(plan.shape).runs_on == "gpu"
     return Facts(
         environment=environment_of(settings),
         model=plan.model,
         format=plan.format,
         commit=plan.commit,
-        manifest_sha256=settings.model.manifests.get(pin),
-        remote_code=bool(plan.options.get("trust-remote-code", False)),
+        # Told only where it decides something: `make up` writes it down once it is verified, which changes no more.
+        manifest_sha256=settings.model.manifests.get(pin) if remote_code else None,
+        remote_code=remote_code,
         reviewed_manifest_sha256=policy.reviewed_code.get(pin),
         licence=licence.name if licence else None,
         licence_acknowledged=policy.licence_acknowledged,
