@@ -44,15 +44,6 @@ The page is one file: it loads nothing from anywhere, and follows the reader's l
 
 {EXIT_CODES}
 """
-EXPLAIN_EXAMPLES = """\
-examples:
-  nodestack config explain
-  nodestack config explain serving
-  nodestack config explain serving.max_model_len
-  nodestack config explain --json
-
-exit codes: 0 done, 2 there is no such setting
-"""
 OFFERS_EXAMPLES = """\
 examples:
   nodestack offers --cloud spheron
@@ -157,11 +148,8 @@ def parser() -> argparse.ArgumentParser:
         )
     )
     _report(command("report", "report:run", "Write a plan with its plots as one HTML page.", REPORT_EXAMPLES))
-    _config(
-        commands.add_parser(
-            "config", help="Explain settings, or write a stack's.", description="Explain settings, or write a stack's."
-        )
-    )
+    purpose = "Explain settings, or write a stack's."
+    environment_arguments.config(commands.add_parser("config", help=purpose, description=purpose))
     environment_arguments.add(command)
     for name, purpose in STACK_COMMANDS.items():
         added = command(name, f"stacks:{name}", purpose, f"example:\n  nodestack {name} --stack local")
@@ -308,17 +296,4 @@ def _common(command: argparse.ArgumentParser) -> None:
         default=[],
         type=Path,
         help="a file with models, nodes or prices of your own; may be repeated",
-    )
-
-
-def _config(config: argparse.ArgumentParser) -> None:
-    actions = config.add_subparsers(required=True, metavar="ACTION")
-    purpose = "Explain every setting: type, default, allowed values and meaning."
-    explain = actions.add_parser("explain", help=purpose, description=purpose, epilog=EXPLAIN_EXAMPLES)
-    explain.set_defaults(command="explain:run")
-    explain.add_argument("key", nargs="?", metavar="SECTION[.KEY]", help="one section or one setting (default: all)")
-    explain.add_argument("--json", action="store_true", help="print the settings as JSON")
-    purpose = "Write the file of a new stack, made from another."
-    environment_arguments.config_new(
-        actions.add_parser("new", help=purpose, description=purpose, epilog=environment_arguments.NEW_EXAMPLES)
     )

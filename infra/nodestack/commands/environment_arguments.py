@@ -1,4 +1,4 @@
-"""What the commands about environments and policies take. Imports nothing of nodestack, so that help comes at once."""
+"""What the commands about settings, environments and policies take. Imports nothing of nodestack: help comes at once."""
 
 import argparse
 from collections.abc import Callable
@@ -23,6 +23,15 @@ examples:
 Each name is a stack's file, or the template of that name. Secrets are not compared.
 
 exit codes: 0 they are the same, 1 they differ, 2 bad input
+"""
+EXPLAIN_EXAMPLES = """\
+examples:
+  nodestack config explain
+  nodestack config explain serving
+  nodestack config explain serving.max_model_len
+  nodestack config explain --json
+
+exit codes: 0 done, 2 there is no such setting
 """
 NEW_EXAMPLES = """\
 examples:
@@ -69,8 +78,19 @@ def add(command: Command) -> None:
     diff.add_argument("--json", action="store_true", help="print the differences as JSON")
 
 
-def config_new(new: argparse.ArgumentParser) -> None:
-    """Add what `config new` takes."""
+def config(config: argparse.ArgumentParser) -> None:
+    """Add the actions of `config`."""
+    actions = config.add_subparsers(required=True, metavar="ACTION")
+    purpose = "Explain every setting: type, default, allowed values and meaning."
+    explain = actions.add_parser("explain", help=purpose, description=purpose, epilog=EXPLAIN_EXAMPLES)
+    explain.set_defaults(command="explain:run")
+    explain.add_argument("key", nargs="?", metavar="SECTION[.KEY]", help="one section or one setting (default: all)")
+    explain.add_argument("--json", action="store_true", help="print the settings as JSON")
+    purpose = "Write the file of a new stack, made from another."
+    _new(actions.add_parser("new", help=purpose, description=purpose, epilog=NEW_EXAMPLES))
+
+
+def _new(new: argparse.ArgumentParser) -> None:
     new.set_defaults(command="environments:new")
     new.add_argument("name", metavar="NAME", help="the new stack")
     new.add_argument(
