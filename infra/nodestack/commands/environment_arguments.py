@@ -1,4 +1,4 @@
-"""What the commands about settings, environments and policies take. Imports nothing of nodestack: help comes at once."""
+"""What the commands about settings and policies take: imports nothing of nodestack, help comes at once."""
 
 import argparse
 from collections.abc import Callable
