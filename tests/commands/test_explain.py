@@ -10,7 +10,8 @@ import yaml
 
 from nodestack.catalog import load
 from nodestack.settings import Settings
-from nodestack.settings.parsing import SECRETS, validate
+from nodestack.settings.defaults import SECRETS
+from nodestack.settings.parsing import validate
 from nodestack.settings.reference import Setting, reference
 from tests.commands.runs import inside
 

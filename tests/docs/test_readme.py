@@ -13,7 +13,7 @@ COMMANDS = re.findall(r"^\.venv/bin/(nodestack .*)$", (ROOT / "README.md").read_
 
 
 def test_the_readme_shows_each_command_of_the_planner() -> None:
-    assert {command.split()[1] for command in COMMANDS} == {"plan", "compare", "report", "config"}
+    assert {command.split()[1] for command in COMMANDS} == {"plan", "compare", "report", "config", "policies"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -14,7 +14,7 @@ from tests.stacks import ROOT, SECRETS
 
 CATALOG = load()
 TEMPLATES = sorted(path.stem for path in (ROOT / "stacks" / "templates").glob("*.yaml"))
-PAID = ("dev", "production", "spot")
+PAID = ("dev", "production", "production-h200", "spot")
 
 
 def settings(template: str, **cloud: Any) -> Settings:

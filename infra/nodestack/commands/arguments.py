@@ -1,8 +1,10 @@
-"""What each command takes, and the help that teaches it. Imports nothing of nodestack, so that help comes at once."""
+"""What each command takes, and the help that teaches it. Imports only more of the same: help comes at once."""
 
 import argparse
 from pathlib import Path
 from typing import NoReturn
+
+from nodestack.commands import environment_arguments
 
 EXIT_CODES = (
     "exit codes: 0 it fits, 1 it does not fit or failed, 2 bad input: all problems in one message, 130 interrupted"
@@ -41,15 +43,6 @@ examples:
 The page is one file: it loads nothing from anywhere, and follows the reader's light or dark mode.
 
 {EXIT_CODES}
-"""
-EXPLAIN_EXAMPLES = """\
-examples:
-  nodestack config explain
-  nodestack config explain serving
-  nodestack config explain serving.max_model_len
-  nodestack config explain --json
-
-exit codes: 0 done, 2 there is no such setting
 """
 OFFERS_EXAMPLES = """\
 examples:
@@ -155,11 +148,9 @@ def parser() -> argparse.ArgumentParser:
         )
     )
     _report(command("report", "report:run", "Write a plan with its plots as one HTML page.", REPORT_EXAMPLES))
-    _config(
-        commands.add_parser(
-            "config", help="Explain what a stack may configure.", description="Explain what a stack may configure."
-        )
-    )
+    purpose = "Explain settings, or write a stack's."
+    environment_arguments.config(commands.add_parser("config", help=purpose, description=purpose))
+    environment_arguments.add(command)
     for name, purpose in STACK_COMMANDS.items():
         added = command(name, f"stacks:{name}", purpose, f"example:\n  nodestack {name} --stack local")
         added.add_argument("-s", "--stack", default="local", help="the stack (default: local)")
@@ -306,12 +297,3 @@ def _common(command: argparse.ArgumentParser) -> None:
         type=Path,
         help="a file with models, nodes or prices of your own; may be repeated",
     )
-
-
-def _config(config: argparse.ArgumentParser) -> None:
-    actions = config.add_subparsers(required=True, metavar="ACTION")
-    purpose = "Explain every setting: type, default, allowed values and meaning."
-    explain = actions.add_parser("explain", help=purpose, description=purpose, epilog=EXPLAIN_EXAMPLES)
-    explain.set_defaults(command="explain:run")
-    explain.add_argument("key", nargs="?", metavar="SECTION[.KEY]", help="one section or one setting (default: all)")
-    explain.add_argument("--json", action="store_true", help="print the settings as JSON")

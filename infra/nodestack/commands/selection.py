@@ -16,6 +16,7 @@ from nodestack.errors import CatalogError, PlanError, SettingsError
 from nodestack.planning.dimensions import dimensions
 from nodestack.planning.plan import make_plan
 from nodestack.settings import NAMESPACE, NodeChoice, NodeSettings, Request, Settings, validate
+from nodestack.settings.defaults import with_defaults
 from nodestack.settings.stack import planned_kind
 
 Values = dict[str, Any]
@@ -132,9 +133,8 @@ def _of_stack(name: str, problems: list[str]) -> tuple[Values, Path]:
         problems.append(f"{path.relative_to(checkout.root)} is no stack's file: {' '.join(str(error).split())}")
         return {}, checkout.root
     prefix = f"{NAMESPACE}:"
-    return _request_part(
-        {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
-    ), checkout.root
+    values = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    return _request_part(with_defaults(values, checkout.root)), checkout.root
 
 
 def _request_part(values: Values) -> Values:

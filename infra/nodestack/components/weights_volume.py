@@ -1,6 +1,7 @@
 """The weights volume: protected, and dependent on nothing that costs money."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -19,12 +20,15 @@ class WeightsVolumeArgs:
         name: Exact name, found again by it.
         size_gib: Size in GiB.
         purchase: The machine it is for, which must reach it; None where the cloud has one thing only.
+        judged: What policies judge of the endpoint, as `policies.facts.Facts` names it. It is said here because
+            all else waits for this component: what is stopped is stopped before anything exists.
     """
 
     account: Account
     name: str
     size_gib: int
     purchase: Purchase | None = None
+    judged: Mapping[str, pulumi.Input[Any]] = field(default_factory=dict)
 
 
 class WeightsVolume(pulumi.ComponentResource):
@@ -41,7 +45,8 @@ class WeightsVolume(pulumi.ComponentResource):
     summary: dict[str, Any]
 
     def __init__(self, name: str, args: WeightsVolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("nodestack:components:WeightsVolume", name, {}, opts)
+        judged = {"judged": dict(args.judged)}
+        super().__init__("nodestack:components:WeightsVolume", name, judged, opts)
         volume = Volume(
             name,
             {
@@ -55,4 +60,5 @@ class WeightsVolume(pulumi.ComponentResource):
         self.volume_id = volume.volumeId
         self.handle = volume.handle
         self.summary = {"id": volume.volumeId, "size_gib": volume.sizeGib, "protected": True}
-        self.register_outputs({"volume_id": self.volume_id})
+        # Policies that look at the whole stack are shown outputs only.
+        self.register_outputs({"volume_id": self.volume_id, **judged})

@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 from nodestack.catalog import Catalog
 from nodestack.errors import SettingsError
 from nodestack.settings import traces
+from nodestack.settings.defaults import SECRETS, with_defaults
 from nodestack.settings.sections import Section
 from nodestack.settings.stack import Settings
 
 NAMESPACE = "nodestack"
-SECRETS = frozenset({"api_key", "api_keys", "ssh_private_key", "hub_token", "alert_secret"})
 S = TypeVar("S", bound=Section)
 _FINGERPRINT = "driver_repository_key_fingerprint"
 
@@ -27,7 +27,8 @@ def parse(config: Mapping[str, str], catalog: Catalog | None = None, directory: 
     Args:
         config: The engine's configuration: keys like `nodestack:model`, values as strings, objects as JSON.
         catalog: Where names must be known; left out, names are not looked at.
-        directory: Where files that the settings name are relative to; the current one when left out.
+        directory: Directory of Pulumi.yaml: stacks/defaults.yaml in it holds where the stack says nothing, and files
+            it names are relative to it. Left out, there are no defaults, and files are relative to the current one.
 
     Raises:
         SettingsError: One line for each problem, naming the key, what was found and what is allowed.
@@ -47,6 +48,8 @@ def parse(config: Mapping[str, str], catalog: Catalog | None = None, directory: 
     """
     prefix = f"{NAMESPACE}:"
     values = {key.removeprefix(prefix): _decode(value) for key, value in config.items() if key.startswith(prefix)}
+    if directory is not None:
+        values = with_defaults(values, directory)
     return validate(Settings, values, catalog, directory or Path(), "the stack's settings")
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from docstring_parser import parse
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from nodestack.settings.parsing import NAMESPACE, SECRETS
+from nodestack.settings.defaults import SECRETS
+from nodestack.settings.parsing import NAMESPACE
 from nodestack.settings.stack import Settings
 
 EXAMPLES = Path(__file__).with_name("examples.yaml")
@@ -111,6 +112,9 @@ def _kinds(sections: list[type[BaseModel]], path: tuple[str, ...]) -> Iterator[S
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    if get_origin(annotation) is dict:
+        # Entries that a stack names itself: one setting, whose example shows one.
+        return
     for kind in (annotation, *get_args(annotation)):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield kind

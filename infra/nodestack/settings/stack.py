@@ -8,6 +8,7 @@ from nodestack.clouds.accounts import LOCAL_SERVICE_PORT, SpheronAccount, SshAcc
 from nodestack.planning.cost_terms import CostTerms
 from nodestack.settings.gateway import DEFAULT_KEY, NODE_KEY, ApiKey, GatewaySettings, KeyName
 from nodestack.settings.monitoring import MonitoringSettings
+from nodestack.settings.policy import PolicySettings
 from nodestack.settings.sections import (
     SIMULATED,
     EngineSettings,
@@ -69,6 +70,7 @@ class Settings(Section):
     workload: WorkloadSettings = Field(default_factory=WorkloadSettings)
     cost: CostTerms = Field(default_factory=CostTerms)
     monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
     api_key: Secret[ApiKey]
     api_keys: dict[KeyName, Secret[ApiKey]] = Field(default_factory=dict)
     ssh_private_key: SecretStr

@@ -1,0 +1,31 @@
+"""Two endpoints: one that thinks long, one that answers soon, each with a volume and a node of its own."""
+
+import json
+import os
+from pathlib import Path
+
+import pulumi
+
+from nodestack import endpoint
+from nodestack.catalog import load_for
+from nodestack.components.outputs import endpoint_url
+from nodestack.settings import Settings, parse
+
+HERE = Path(__file__).resolve().parent
+PROFILES = ("reasoning", "ttft")
+
+
+def with_profile(settings: Settings, profile: str) -> Settings:
+    """Return settings that aim at another service level."""
+    serving = settings.serving.model_copy(update={"profile": profile})
+    return settings.model_copy(update={"serving": serving})
+
+
+catalog = load_for(HERE)
+shared = parse(json.loads(os.environ["PULUMI_CONFIG"]), catalog, HERE)
+for profile in PROFILES:
+    planned = endpoint.planned(with_profile(shared, profile), catalog, HERE, pulumi.log.warn)
+    made = endpoint.declare(planned, name=profile)
+    url = made.node.node.address.apply(lambda address: endpoint_url(shared, address))
+    pulumi.export(f"{profile}_url", url)
+    pulumi.export(f"{profile}_ca_certificate", made.serving.configuration.caCertificate)

@@ -1,0 +1,49 @@
+"""What all stacks of a project share: stacks/defaults.yaml holds where a stack says nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nodestack.errors import SettingsError
+
+DEFAULTS = Path("stacks", "defaults.yaml")
+SECRETS = frozenset({"api_key", "api_keys", "ssh_private_key", "hub_token", "alert_secret"})
+NOT_SHARED = SECRETS | {"cloud"}
+"""What each stack says itself: what it keeps secret, and where it lives."""
+
+
+def with_defaults(values: Mapping[str, Any], directory: Path, namespace: str = "nodestack") -> dict[str, Any]:
+    """Return a stack's values, with those keys of each section that only the project's defaults say.
+
+    Args:
+        values: By section, as a stack's file has them.
+        directory: Directory of Pulumi.yaml; without stacks/defaults.yaml in it, values are returned as they are.
+        namespace: What the keys of sections start with.
+
+    Raises:
+        SettingsError: The file is no stack's file, or says what may not be shared.
+    """
+    merged = dict(values)
+    for section, shared in _read(directory / DEFAULTS, f"{namespace}:").items():
+        own = merged.get(section, {})
+        if isinstance(own, Mapping):
+            merged[section] = {**shared, **own}
+    return merged
+
+
+def _read(path: Path, prefix: str) -> dict[str, dict[str, Any]]:
+    if not path.is_file():
+        return {}
+    try:
+        config = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("config") or {}
+        sections = {str(key).removeprefix(prefix): value for key, value in config.items()}
+    except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{DEFAULTS} is no stack's file: {' '.join(str(error).split())}") from None
+    for section, shared in sections.items():
+        if section in NOT_SHARED:
+            raise SettingsError(f"{DEFAULTS} has {prefix}{section}, which each stack says itself")
+        if not isinstance(shared, dict):
+            raise SettingsError(f"{DEFAULTS}: {prefix}{section} is {shared!r}, it must be a mapping")
+    return sections
