@@ -20,6 +20,7 @@ from nodestack.settings.sections import (
     VolumeSettings,
     WorkloadSettings,
 )
+from nodestack.settings.watch import WatchSettings
 
 HTTPS_PORT = 443
 
@@ -69,6 +70,7 @@ class Settings(Section):
     workload: WorkloadSettings = Field(default_factory=WorkloadSettings)
     cost: CostTerms = Field(default_factory=CostTerms)
     monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
+    watch: WatchSettings = Field(default_factory=WatchSettings)
     api_key: Secret[ApiKey]
     api_keys: dict[KeyName, Secret[ApiKey]] = Field(default_factory=dict)
     ssh_private_key: SecretStr
