@@ -66,15 +66,17 @@ def api_key(checkout: Checkout, stack: str) -> str:
     return Engine(checkout, stack).ask("config", "get", f"{PROJECT}:api_key").strip()
 
 
-def up(checkout: Checkout, stack: str, *, yes: bool) -> int:
+def up(checkout: Checkout, stack: str, *, yes: bool, settings: Path | None = None) -> int:
     """Bring the stack up and return the engine's exit status; its outputs are left to `outputs`.
 
     Args:
         checkout: Where it is declared.
         stack: Its name.
         yes: Do not preview and ask.
+        settings: File with other settings than the stack's own, for this run alone.
     """
-    return Engine(checkout, stack).stream("up", "--suppress-outputs", *_unasked(yes))
+    other = [] if settings is None else ["--config-file", str(settings)]
+    return Engine(checkout, stack).stream("up", "--suppress-outputs", *other, *_unasked(yes))
 
 
 def record_manifest(checkout: Checkout, stack: str) -> str:

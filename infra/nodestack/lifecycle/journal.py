@@ -142,7 +142,8 @@ def _wanted(memory: Memory, entry: Entry) -> dict[str, object]:
     ended = {"parked_because": "", "parking_because": "", "drained": False, "lease_until": None, "lease_hours": None}
     fresh = {"step": "declared", "on_demand_since": None, "trying": False, "failures": 0, "rounds": 0, "tried": ()}
     # A stack that is up keeps its lease: to say so once more is no renewal.
-    kept = {"lease_until": memory.lease_until, "lease_hours": memory.lease_hours} if memory.wanted else {}
+    up = memory.wanted is not False
+    kept = {"lease_until": memory.lease_until, "lease_hours": memory.lease_hours} if up else {}
     return {**ended, **fresh, **kept, "wanted": True, "wanted_at": entry.at, "failed_at": None}
 
 
