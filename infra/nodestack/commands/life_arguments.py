@@ -33,6 +33,28 @@ At its end the stack is parked, by the watch that runs for it. Bringing the stac
 
 exit codes: 0 done, 2 bad input
 """
+DOCTOR_EXAMPLES = """\
+examples:
+  nodestack doctor                # this checkout, and every account that its stacks have; changes nothing
+  nodestack doctor --stack spot
+  nodestack doctor --json
+
+Tools, room, passphrase, states, locks, journals, credentials, the clock, and what accounts hold that no state knows.
+
+exit codes: 0 nothing is wrong, 1 something is, 2 bad input
+"""
+EVALUATE_EXAMPLES = """\
+examples:
+  nodestack evaluate --stack dev --minimum 0.8 -- python my_evaluation.py
+  nodestack evaluate --stack dev --minimum 0.8 --record-in production --name agents -- ./my-evaluation --tasks 200
+
+The command asks the stack's endpoint as any client does: NODESTACK_BASE_URL (and OPENAI_BASE_URL), NODESTACK_MODEL, the
+key in the file NODESTACK_API_KEY_FILE, the certificate to trust in NODESTACK_CA_FILE (with all others in SSL_CERT_FILE,
+CURL_CA_BUNDLE and REQUESTS_CA_BUNDLE). It writes {"score": 0.83} to the file NODESTACK_RESULT_FILE, and "figures"
+besides if it likes.
+
+exit codes: 0 the minimum was reached, 1 nothing was recorded, 2 bad input, 3 recorded, and the minimum not reached
+"""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=90)
 
@@ -56,6 +78,12 @@ def add(command: Command) -> None:
     what.add_argument("--for", dest="duration", type=duration, metavar="TIME", help="park it after so long, such as 4h")
     what.add_argument("--renew", action="store_true", help="as long again, from now")
     what.add_argument("--end", action="store_true", help="take the lease away")
+    doctor = command("doctor", "doctor:run", "Say what is wrong with a checkout and what to do.", DOCTOR_EXAMPLES)
+    doctor.add_argument("-s", "--stack", metavar="NAME", help="this one alone (default: all of this checkout)")
+    doctor.add_argument(
+        "--json", action="store_true", help="print what was found as JSON; docs/state.md lists its keys"
+    )
+    _evaluate(command)
 
 
 def duration(text: str) -> timedelta:
@@ -69,6 +97,23 @@ def duration(text: str) -> timedelta:
     if not timedelta(0) < length <= _LONGEST:
         raise argparse.ArgumentTypeError(f"{text} is no time such as 90m, 4h or 2d, of at most {_LONGEST.days} days")
     return length
+
+
+def _evaluate(command: Command) -> None:
+    added = _stack(
+        command("evaluate", "evaluate:run", "Run an evaluation of your own, record its score.", EVALUATE_EXAMPLES)
+    )
+    added.add_argument("--minimum", type=float, required=True, metavar="SCORE", help="what must be reached")
+    added.add_argument("--name", metavar="NAME", help="what it is called in the record (default: the command)")
+    added.add_argument("--record-in", metavar="STACK", help="whose policies are to know (default: the same stack's)")
+    added.add_argument(
+        "--key-in-environment",
+        action="store_true",
+        help="give the key as OPENAI_API_KEY, too: for tools that read no file",
+    )
+    added.add_argument(
+        "evaluation", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what is run, and its arguments"
+    )
 
 
 def _stack(command: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import nodestack
-from nodestack.automation import recovery, simulation, stack, strays, summary, turn
+from nodestack.automation import backend, recovery, simulation, stack, strays, summary, turn
 from nodestack.automation.checkout import Checkout, find
 from nodestack.automation.journal import journal
 from nodestack.clouds.local import supplies
@@ -54,7 +54,7 @@ def down(options: argparse.Namespace) -> int:
 
 def _down(options: argparse.Namespace) -> int:
     checkout = _checkout()
-    if not checkout.checkpoint(options.stack).exists():
+    if not backend.exists(checkout, options.stack):
         print(f"stack {options.stack} does not exist: nothing to tear down")
         return 0
     _note(checkout, options.stack, "parking")
@@ -74,7 +74,7 @@ def purge(options: argparse.Namespace) -> int:
 
 def _purge(options: argparse.Namespace) -> int:
     checkout = _checkout()
-    if not checkout.checkpoint(options.stack).exists():
+    if not backend.exists(checkout, options.stack):
         print(f"stack {options.stack} does not exist: nothing to delete")
         return 0
     if not options.yes:

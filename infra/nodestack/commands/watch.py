@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from nodestack import naming
-from nodestack.automation import fallback, holdings, simulation, turn
+from nodestack.automation import backend, fallback, holdings, simulation, turn
 from nodestack.automation.bill import Bill
 from nodestack.automation.checkout import PROJECT, Checkout, find
 from nodestack.automation.journal import journal
@@ -52,7 +52,7 @@ def park(options: argparse.Namespace) -> int:
     checkout = _checkout(options.stack)
     watcher = opened(checkout, options.stack, partial(_tell, options.stack))
     before = _shown(watcher, "before")
-    if not checkout.checkpoint(options.stack).exists():
+    if not backend.exists(checkout, options.stack):
         print(f"stack {options.stack} does not exist: nothing to park")
         return 0
     if (busy := watcher.runs.at_work()) != "":
@@ -71,7 +71,7 @@ def park(options: argparse.Namespace) -> int:
 def unpark(options: argparse.Namespace) -> int:
     """Bring a parked stack up again, and show what it costs before and after."""
     checkout = _checkout(options.stack)
-    if not checkout.checkpoint(options.stack).exists():
+    if not backend.exists(checkout, options.stack):
         raise RecoveryError(f"stack {options.stack} was never up: run nodestack up --stack {options.stack}")
     tell = partial(_tell, options.stack)
     _shown(opened(checkout, options.stack, tell), "before")
@@ -87,7 +87,7 @@ def lease(options: argparse.Namespace) -> int:
     memory = book.memory()
     asked: timedelta | None = options.duration
     if asked is not None or options.renew:
-        if not (memory.wanted or checkout.latest(options.stack).get("resources")):
+        if not (memory.wanted or backend.latest(checkout, options.stack).get("resources")):
             raise SettingsError(f"stack {options.stack} is not up, so there is nothing to lease: bring it up first")
         if asked is None and memory.lease_hours is None:
             raise SettingsError(f"stack {options.stack} has no lease to renew: say --for 4h")
