@@ -85,16 +85,21 @@ def test_what_the_user_says_of_backend_and_secrets_is_the_engines(
 def test_who_encrypts_secrets_is_said_at_the_stacks_beginning(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[str, ...]] = []
-    monkeypatch.setattr(Engine, "ask", lambda self, *arguments, **_: told.append(arguments) or "")
+    told: list[list[str]] = []
+
+    def ask(self: Engine, *arguments: str, **_: object) -> str:
+        told.append(list(arguments))
+        return ""
+
+    monkeypatch.setattr(Engine, "ask", ask)
     provider = "awskms://alias/nodestack?region=eu-north-1"
     checkout.stack_file("dev").write_text(yaml.safe_dump({"secretsprovider": provider, "config": CLOUD}))
     stack.prepare(checkout, "dev")
-    assert told[0] == ("stack", "init", "--secrets-provider", provider)
+    assert told[0] == ["stack", "init", "--secrets-provider", provider]
     checkout.stack_file("dev").write_text(yaml.safe_dump({"config": CLOUD}))
     told.clear()
     stack.prepare(checkout, "dev")
-    assert told[0] == ("stack", "init")
+    assert told[0] == ["stack", "init"]
 
 
 @pytest.mark.e2e

@@ -1,4 +1,4 @@
-"""`nodestack doctor`: each thing that is wrong is found, says what to do, and makes it end with 1; it changes nothing."""
+"""`nodestack doctor`: each thing that is wrong is found, says what to do, and has it end with 1; it changes nothing."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def test_a_key_that_is_refused(account: Account) -> None:
 
 def test_a_cloud_that_does_not_answer(account: Account) -> None:
     account.faults.add(Fault(kind=Kind.CUT_BEFORE, path="/.*", times=99))
-    assert "spheron" in only(account, "account")["do"]
+    assert "Spheron did not answer" in only(account, "account")["do"]
 
 
 def test_a_passphrase_that_is_gone_or_that_others_read(account: Account) -> None:

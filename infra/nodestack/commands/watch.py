@@ -87,7 +87,8 @@ def lease(options: argparse.Namespace) -> int:
     memory = book.memory()
     asked: timedelta | None = options.duration
     if asked is not None or options.renew:
-        if not (memory.wanted or backend.latest(checkout, options.stack).get("resources")):
+        has_node = any(one.recorded.what == "node" for one in holdings.holdings(checkout, [options.stack]))
+        if memory.wanted is False or not (memory.wanted or has_node):
             raise SettingsError(f"stack {options.stack} is not up, so there is nothing to lease: bring it up first")
         if asked is None and memory.lease_hours is None:
             raise SettingsError(f"stack {options.stack} has no lease to renew: say --for 4h")
