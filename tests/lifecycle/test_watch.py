@@ -65,6 +65,12 @@ def test_a_stack_that_nobody_brought_up_or_that_is_parked_is_left_alone() -> Non
     assert do(ALL, memory(("parked", 0, {"because": "asked to"})), seen("none", is_recorded=False)) == "nothing"
 
 
+def test_a_node_of_a_parked_stack_is_told_to_a_person() -> None:
+    action = decide(ALL, memory(("parked", 0, {"because": "asked to"})), seen())
+    assert action.do == "refuse"
+    assert "node node-1 is there" in action.because
+
+
 def test_without_its_volume_nothing_is_bought() -> None:
     action = decide(ALL, UP, seen("gone", has_volume=False))
     assert action.do == "refuse"

@@ -109,10 +109,11 @@ class Watcher:
         now, busy = self.clock(), self.runs.at_work()
         if busy:
             return Seen(at=now, busy=True, because=busy)
-        held = self.runs.held()
+        held = Held()
         try:
+            held = self.runs.held()
             return self._ask(now, held)
-        except CloudError as error:
+        except NodestackError as error:
             known = bool(held.node_id)
             return Seen(at=now, health="unclear", node_id=held.node_id, is_recorded=known, because=str(error))
 

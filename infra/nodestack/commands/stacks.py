@@ -29,15 +29,21 @@ def up(options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     checkout, started = _checkout(), time.monotonic()
     stack.prepare(checkout, options.stack)
-    _note(checkout, options.stack, "wanted", "trying")
+    unasked = _unasked(options)
+    if unasked:
+        _note(checkout, options.stack, "wanted", "trying")
     simulate(checkout, options.stack)
     for line in recovery.recover(checkout, options.stack):
         print(f"recovered: {line}")
     prepared = time.monotonic()
     with ThreadPoolExecutor() as beside:
         key = beside.submit(stack.api_key, checkout, options.stack)
-        status = stack.up(checkout, options.stack, yes=_unasked(options))
-    _note(checkout, options.stack, "failed" if status else "up")
+        status = stack.up(checkout, options.stack, yes=unasked)
+    # Who was asked may have said no: a watch must not take that for a yes.
+    if unasked:
+        _note(checkout, options.stack, "failed" if status else "up")
+    elif status == 0:
+        _note(checkout, options.stack, "wanted", "up")
     if status:
         return status
     stack.record_manifest(checkout, options.stack)
@@ -57,9 +63,11 @@ def _down(options: argparse.Namespace) -> int:
     if not backend.exists(checkout, options.stack):
         print(f"stack {options.stack} does not exist: nothing to tear down")
         return 0
-    _note(checkout, options.stack, "parking")
+    unasked = _unasked(options)
+    if unasked:
+        _note(checkout, options.stack, "parking")
     _clear(checkout, options.stack)
-    status = stack.down(checkout, options.stack, yes=_unasked(options))
+    status = stack.down(checkout, options.stack, yes=unasked)
     if status == 0:
         _note(checkout, options.stack, "parked")
     _end_simulation(checkout, options.stack)

@@ -21,7 +21,6 @@ from nodestack.clouds.accounts import LOCAL_SERVICE_PORT, is_simulated
 from nodestack.commands import stacks
 from nodestack.errors import CloudError, RecoveryError, SettingsError
 from nodestack.lifecycle.journal import Entry
-from nodestack.lifecycle.watch import Action, Seen
 from nodestack.settings.stack import HTTPS_PORT
 
 _FREE = frozenset({"local", "ssh"})
@@ -43,8 +42,12 @@ def run(options: argparse.Namespace) -> int:
             if options.once:
                 return int(action.do not in _WELL)
             time.sleep(watcher.terms.poll_s)
-            if _stamp(checkout, options.stack) != stamp:
-                watcher, stamp = opened(checkout, options.stack, tell), _stamp(checkout, options.stack)
+            if (seen := _stamp(checkout, options.stack)) != stamp:
+                stamp = seen
+                try:
+                    watcher = opened(checkout, options.stack, tell)
+                except SettingsError as wrong:
+                    tell(f"the stack's file changed and is not followed: {wrong}")
 
 
 def park(options: argparse.Namespace) -> int:
@@ -57,7 +60,7 @@ def park(options: argparse.Namespace) -> int:
         return 0
     if (busy := watcher.runs.at_work()) != "":
         raise RecoveryError(f"the stack is locked by {busy}: wait for it or stop it; nothing was changed")
-    action = _parked(watcher)
+    action = watcher.park(stacks.BY_HAND, watcher.look())
     if action.do != "park":
         print(f"not parked: {action.because}")
         return 1
@@ -125,11 +128,6 @@ def opened(checkout: Checkout, stack: str, tell: Callable[[str], None]) -> Watch
         clock=lambda: datetime.now(UTC),
         tell=tell,
     )
-
-
-def _parked(watcher: Watcher) -> Action:
-    seen: Seen = watcher.look()
-    return watcher.park(stacks.BY_HAND, seen)
 
 
 def _shown(watcher: Watcher, when: str) -> Bill | None:

@@ -169,6 +169,9 @@ def _is_wanted(memory: Memory, seen: Seen) -> bool:
 def _parked(terms: WatchSettings, memory: Memory, seen: Seen) -> Action:
     if memory.parked_because == _NIGHT and night_began(terms, seen.at) is None:
         return _patiently(memory, seen.at, _to_buy(seen, "the night is over"))
+    if memory.parked_because and seen.health in ("alive", "stopped"):
+        why = f"it is parked ({memory.parked_because}), and yet node {seen.node_id} is there and may well be billed"
+        return Action(do="refuse", because=f"{why}: run nodestack park, or nodestack up")
     why = f"parked: {memory.parked_because}" if memory.parked_because else "nobody brought it up"
     return Action(do="nothing", because=why)
 
