@@ -46,7 +46,7 @@ def test_what_is_well_is_left_alone_and_what_is_surely_gone_is_replaced() -> Non
 
 @given(
     hours=st.floats(0, 1000),
-    known=st.sampled_from([UP, Memory(), memory(("trying", 0, {})), memory(("failed", 0, {}))]),
+    known=st.sampled_from([UP, Memory(), memory(("trying", 0, {})), memory(("lease", 0, {"until": NOON, "hours": 1}))]),
 )
 def test_no_doubt_ever_changes_anything(hours: float, known: Memory) -> None:
     action = decide(ALL, known, seen("unclear", hours, because="no answer"))
