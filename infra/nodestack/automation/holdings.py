@@ -8,7 +8,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from nodestack import naming
-from nodestack.automation import recovery, simulation
+from nodestack.automation import backend, recovery, simulation
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.clouds.accounts import Account, Frozen
 from nodestack.errors import RecoveryError, SettingsError
@@ -43,7 +43,7 @@ def holdings(checkout: Checkout, names: list[str]) -> list[Holding]:
     found = []
     for name in names:
         try:
-            resources = checkout.latest(name).get("resources") or []
+            resources = backend.latest(checkout, name).get("resources") or []
             found += [_holding(one, name) for one in resources if one["type"] in _KINDS and one.get("id")]
         except (ValueError, KeyError, TypeError) as error:
             raise RecoveryError(

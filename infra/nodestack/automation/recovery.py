@@ -5,6 +5,7 @@ import os
 import socket
 from pathlib import Path
 
+from nodestack.automation import backend
 from nodestack.automation.checkout import Checkout
 from nodestack.automation.engine_call import Engine
 from nodestack.errors import RecoveryError
@@ -55,9 +56,10 @@ def _unlock(lock: Path) -> str:
 
 
 def _forget_pending(checkout: Checkout, stack: str) -> list[str]:
-    pending = checkout.latest(stack).get("pending_operations") or []
+    pending = backend.latest(checkout, stack).get("pending_operations") or []
     if not pending:
         return []
+    backend.keep_copy(checkout, stack)
     engine = Engine(checkout, stack)
     state = json.loads(engine.ask("stack", "export"))
     state["deployment"]["pending_operations"] = []

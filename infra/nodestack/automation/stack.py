@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from nodestack.automation import simulation
+from nodestack.automation import backend, simulation
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.automation.engine_call import Engine
 from nodestack.errors import NodestackError, RecoveryError
@@ -30,9 +30,9 @@ def prepare(checkout: Checkout, stack: str) -> None:
         _from_template(checkout, stack)
     _ensure_passphrase(checkout, stack)
     engine = Engine(checkout, stack)
-    if not checkout.checkpoint(stack).exists():
+    if not backend.exists(checkout, stack):
         checkout.backend.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        engine.ask("stack", "init")
+        engine.ask("stack", "init", *_secrets_provider(checkout, stack))
     ensure_secrets(checkout, stack)
 
 
@@ -54,7 +54,7 @@ def outputs(checkout: Checkout, stack: str) -> dict[str, Any]:
 
     Of the checkout's own backend they are read from its file, which the engine takes ten times as long for.
     """
-    if "PULUMI_BACKEND_URL" in os.environ:
+    if not backend.is_own(checkout):
         return dict(json.loads(Engine(checkout, stack).ask("stack", "output", "--json")))
     resources = checkout.latest(stack).get("resources") or []
     root: dict[str, Any] = next((resource for resource in resources if resource["type"] == "pulumi:pulumi:Stack"), {})
@@ -66,15 +66,18 @@ def api_key(checkout: Checkout, stack: str) -> str:
     return Engine(checkout, stack).ask("config", "get", f"{PROJECT}:api_key").strip()
 
 
-def up(checkout: Checkout, stack: str, *, yes: bool) -> int:
+def up(checkout: Checkout, stack: str, *, yes: bool, settings: Path | None = None) -> int:
     """Bring the stack up and return the engine's exit status; its outputs are left to `outputs`.
 
     Args:
         checkout: Where it is declared.
         stack: Its name.
         yes: Do not preview and ask.
+        settings: File with other settings than the stack's own, for this run alone.
     """
-    return Engine(checkout, stack).stream("up", "--suppress-outputs", *_unasked(yes))
+    backend.keep_copy(checkout, stack)
+    other = [] if settings is None else ["--config-file", str(settings)]
+    return Engine(checkout, stack).stream("up", "--suppress-outputs", *other, *_unasked(yes))
 
 
 def record_manifest(checkout: Checkout, stack: str) -> str:
@@ -95,14 +98,23 @@ def record_manifest(checkout: Checkout, stack: str) -> str:
 
 def down(checkout: Checkout, stack: str, *, yes: bool) -> int:
     """Tear down all but the weights volume and return the engine's exit status."""
+    backend.keep_copy(checkout, stack)
     return Engine(checkout, stack).stream("destroy", "--exclude-protected", "--suppress-outputs", *_unasked(yes))
 
 
 def purge(checkout: Checkout, stack: str) -> int:
     """Tear down everything, the weights volume included; the caller has asked."""
+    backend.keep_copy(checkout, stack)
     engine = Engine(checkout, stack)
     engine.ask("state", "unprotect", "--all", "--yes")
     return engine.stream("destroy", "--suppress-outputs", *_unasked(True))
+
+
+def _secrets_provider(checkout: Checkout, stack: str) -> list[str]:
+    """Return who encrypts a new stack's secrets, where its file says so: a passphrase does otherwise."""
+    document = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8")) or {}
+    named = document.get("secretsprovider")
+    return ["--secrets-provider", str(named)] if named else []
 
 
 def _unasked(yes: bool) -> list[str]:

@@ -6,6 +6,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from nodestack import naming
+from nodestack.automation import backend
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.clouds import open_account
 from nodestack.lifecycle import nodes
@@ -32,4 +33,4 @@ def remove(checkout: Checkout, stack: str) -> list[str]:
 
 
 def _known(checkout: Checkout, stack: str) -> bool:
-    return any(resource["type"] == _NODE for resource in checkout.latest(stack).get("resources") or [])
+    return any(resource["type"] == _NODE for resource in backend.latest(checkout, stack).get("resources") or [])

@@ -22,9 +22,7 @@ def only_run(checkout: Checkout, stack: str) -> Iterator[None]:
     Raises:
         RecoveryError: Another run has it.
     """
-    path = checkout.state / "runs" / f"{stack}.lock"
-    path.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+    descriptor = _open(checkout, stack)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,3 +37,21 @@ def only_run(checkout: Checkout, stack: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def holder(checkout: Checkout, stack: str) -> str:
+    """Return the process id of the run that has a stack now, "" where none has it."""
+    descriptor = _open(checkout, stack)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(descriptor, _LONGEST_PID).decode() or "that just began"
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def _open(checkout: Checkout, stack: str) -> int:
+    path = checkout.state / "runs" / f"{stack}.lock"
+    path.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)

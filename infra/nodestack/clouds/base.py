@@ -144,6 +144,7 @@ class Node(Frozen):
         usd_per_hour: What it costs in USD an hour; None where the cloud does not say.
         created_at: When the cloud took the order; None where it does not say.
         ended_because: Why it is terminated; None while it is not.
+        reclaimed_at: When its cloud takes it back, where it gave notice of that; Spheron and Verda give none.
     """
 
     node_id: str
@@ -164,6 +165,7 @@ class Node(Frozen):
     usd_per_hour: float | None = None
     created_at: AwareDatetime | None = None
     ended_because: EndedBecause | None = None
+    reclaimed_at: AwareDatetime | None = None
 
 
 class Cloud(Protocol):

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-from nodestack.commands import environment_arguments
+from nodestack.commands import environment_arguments, life_arguments
 
 EXIT_CODES = (
     "exit codes: 0 it fits, 1 it does not fit or failed, 2 bad input: all problems in one message, 130 interrupted"
@@ -162,6 +162,7 @@ def parser() -> argparse.ArgumentParser:
         )
     )
     _bench(command("bench", "bench:run", "Measure a stack's node with a bounded load, and compare.", BENCH_EXAMPLES))
+    life_arguments.add(command)
     command("prepare", "stacks:prepare", "Fetch and build what local nodes are made of, into the cache.")
     return top
 

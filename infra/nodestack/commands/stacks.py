@@ -7,12 +7,17 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nodestack
-from nodestack.automation import recovery, simulation, stack, strays, summary, turn
+from nodestack.automation import backend, recovery, simulation, stack, strays, summary, turn
 from nodestack.automation.checkout import Checkout, find
+from nodestack.automation.journal import journal
 from nodestack.clouds.local import supplies
+from nodestack.lifecycle.journal import Entry, What
+
+BY_HAND = "asked for by hand"
 
 
 def up(options: argparse.Namespace) -> int:
@@ -24,13 +29,21 @@ def up(options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     checkout, started = _checkout(), time.monotonic()
     stack.prepare(checkout, options.stack)
+    unasked = _unasked(options)
+    if unasked:
+        _note(checkout, options.stack, "wanted", "trying")
     simulate(checkout, options.stack)
     for line in recovery.recover(checkout, options.stack):
         print(f"recovered: {line}")
     prepared = time.monotonic()
     with ThreadPoolExecutor() as beside:
         key = beside.submit(stack.api_key, checkout, options.stack)
-        status = stack.up(checkout, options.stack, yes=_unasked(options))
+        status = stack.up(checkout, options.stack, yes=unasked)
+    # Who was asked may have said no: a watch must not take that for a yes.
+    if unasked:
+        _note(checkout, options.stack, "failed" if status else "up")
+    elif status == 0:
+        _note(checkout, options.stack, "wanted", "up")
     if status:
         return status
     stack.record_manifest(checkout, options.stack)
@@ -47,11 +60,16 @@ def down(options: argparse.Namespace) -> int:
 
 def _down(options: argparse.Namespace) -> int:
     checkout = _checkout()
-    if not checkout.checkpoint(options.stack).exists():
+    if not backend.exists(checkout, options.stack):
         print(f"stack {options.stack} does not exist: nothing to tear down")
         return 0
+    unasked = _unasked(options)
+    if unasked:
+        _note(checkout, options.stack, "parking")
     _clear(checkout, options.stack)
-    status = stack.down(checkout, options.stack, yes=_unasked(options))
+    status = stack.down(checkout, options.stack, yes=unasked)
+    if status == 0:
+        _note(checkout, options.stack, "parked")
     _end_simulation(checkout, options.stack)
     return status
 
@@ -64,7 +82,7 @@ def purge(options: argparse.Namespace) -> int:
 
 def _purge(options: argparse.Namespace) -> int:
     checkout = _checkout()
-    if not checkout.checkpoint(options.stack).exists():
+    if not backend.exists(checkout, options.stack):
         print(f"stack {options.stack} does not exist: nothing to delete")
         return 0
     if not options.yes:
@@ -72,8 +90,11 @@ def _purge(options: argparse.Namespace) -> int:
         if not sys.stdin.isatty() or input(question).strip() != options.stack:
             print("nothing was deleted; without a terminal, say --yes (make purge YES=1)", file=sys.stderr)
             return 1
+    _note(checkout, options.stack, "parking")
     _clear(checkout, options.stack)
     status = stack.purge(checkout, options.stack)
+    if status == 0:
+        _note(checkout, options.stack, "parked")
     _end_simulation(checkout, options.stack)
     return status
 
@@ -134,6 +155,12 @@ def _clear(checkout: Checkout, name: str) -> None:
     simulate(checkout, name)
     for line in (*recovery.recover(checkout, name), *strays.remove(checkout, name)):
         print(f"recovered: {line}")
+
+
+def _note(checkout: Checkout, name: str, *said: What) -> None:
+    """Have the stack's journal know what was asked for by hand, so that a watch neither undoes nor forgets it."""
+    for what in said:
+        journal(checkout, name).write(Entry(at=datetime.now(UTC), what=what, because=BY_HAND))
 
 
 def _checkout() -> Checkout:

@@ -21,6 +21,7 @@ from nodestack.settings.sections import (
     VolumeSettings,
     WorkloadSettings,
 )
+from nodestack.settings.watch import WatchSettings
 
 HTTPS_PORT = 443
 
@@ -71,6 +72,7 @@ class Settings(Section):
     cost: CostTerms = Field(default_factory=CostTerms)
     monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
+    watch: WatchSettings = Field(default_factory=WatchSettings)
     api_key: Secret[ApiKey]
     api_keys: dict[KeyName, Secret[ApiKey]] = Field(default_factory=dict)
     ssh_private_key: SecretStr

@@ -2,6 +2,12 @@
 
 from tests.playbooks.vllm.conftest import Machine
 
+ANNOUNCED = """
+(APIServer pid=4) pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig
+(APIServer pid=4)   Value error, User-specified max_model_len (1000000) is greater than the derived max_model_len \
+[type=value_error, input_value=ArgsKwargs((), {'model': '/srv'}), input_type=ArgsKwargs]
+(APIServer pid=4)     For further information visit https://errors.pydantic.dev/2.12/v/value_error
+"""
 CRASH = """\
 INFO 11-22 10:00:00 [model.py:611] Resolved architecture
 (EngineCore pid=7) ERROR 11-22 10:00:01 [core.py:1] Traceback (most recent call last):
@@ -50,6 +56,19 @@ def test_a_crash_is_told_at_once_by_its_cause_and_systemd_stops_trying(machine: 
     )
     assert machine.calls("stop") == 2
     assert machine.result()["pass"] is False
+
+
+def test_what_pydantic_finds_wrong_is_told_with_the_line_that_says_it(machine: Machine) -> None:
+    machine.healthy = False
+    machine.set(ends_after=3)
+    machine.say("unit", ANNOUNCED)
+    run = machine.start(timeout_s=60)
+    assert run.stderr == (
+        "the engine ended while starting: pydantic_core._pydantic_core.ValidationError: "
+        "1 validation error for ModelConfig "
+        "Value error, User-specified max_model_len (1000000) is greater than the derived max_model_len; "
+        "see journalctl -u nodestack-vllm.service\n"
+    )
 
 
 def test_weights_that_are_not_as_recorded_are_named_by_the_gate(machine: Machine) -> None:

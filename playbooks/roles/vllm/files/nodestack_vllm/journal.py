@@ -14,6 +14,10 @@ _ECHO = re.compile(
     r"Engine core initialization failed|See root cause above|WorkerProc initialization failed|EngineDeadError"
 )
 
+# pydantic names the error in one line and says what is wrong in the next, with the input once more.
+_ANNOUNCED = re.compile(r"\d+ validation errors? for \w+$")
+_INPUT = re.compile(r"\s*\[type=.*")
+
 # What the engine logs when a part of its start begins, and how to call it; in the order of time.
 _STAGES = (
     ("non-default args", "reading the model's configuration"),
@@ -33,8 +37,12 @@ def last_words(unit: str, invocation: str = "") -> str:
 def last_error(unit: str, invocation: str = "") -> str:
     """Return the last line that names an error of its own, or else the last line at all."""
     lines = _said(unit, invocation)
-    named = [line for line in lines if _ERROR.search(line) and not _ECHO.search(line)]
-    return named[-1] if named else (lines[-1] if lines else "it said nothing")
+    named = [at for at, line in enumerate(lines) if _ERROR.search(line) and not _ECHO.search(line)]
+    if not named:
+        return lines[-1] if lines else "it said nothing"
+    last = lines[named[-1]]
+    details = lines[named[-1] + 1 : named[-1] + 2] if _ANNOUNCED.search(last) else []
+    return " ".join([last, *(_INPUT.sub("", line) for line in details)])
 
 
 def stage(unit: str, invocation: str) -> str:

@@ -1,0 +1,182 @@
+"""A user's own evaluation of a stack's endpoint: run with the way in by file, its score kept where policies read it."""
+
+import json
+import os
+import ssl
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import certifi
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nodestack.automation.checkout import PROJECT, Checkout
+from nodestack.automation.engine_call import Engine
+from nodestack.errors import NodestackError
+from nodestack.provisioning.workspace import workspace
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+_PRIVATE_FILE = 0o600
+_NEEDED = ("endpoint_url", "served_model_name", "model_commit")
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,79}$")]
+
+
+class Told(BaseModel):
+    """What the command wrote to NODESTACK_RESULT_FILE.
+
+    Attributes:
+        score: What was reached; more is better.
+        figures: Whatever else it measured, by name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    score: Annotated[float, Field(allow_inf_nan=False)]
+    figures: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+
+
+class Evaluation(Told):
+    """An evaluation that was run.
+
+    Attributes:
+        name: What the user calls it.
+        at: When it ended, in UTC.
+        stack: Whose endpoint was asked.
+        repository: What was served.
+        commit: Its commit.
+        manifest_sha256: Digest of the files that were verified.
+        engine_version: The vLLM that served it.
+        engine_options: With which options.
+        minimum: What had to be reached.
+        seconds: How long it took.
+    """
+
+    name: _Name
+    at: str
+    stack: str
+    repository: str
+    commit: str
+    manifest_sha256: str
+    engine_version: str
+    engine_options: dict[str, Any]
+    minimum: float
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether that was reached."""
+        return self.score >= self.minimum
+
+
+class Way(BaseModel):
+    """How the endpoint is asked.
+
+    Attributes:
+        outputs: The stack's outputs.
+        api_key: What clients send; only ever written to a file of mode 0600, or given where that was asked for.
+        in_environment: Whether the command gets the key as OPENAI_API_KEY besides, for tools that read no file.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    outputs: Mapping[str, Any]
+    api_key: str = Field(repr=False)
+    in_environment: bool = False
+
+
+def evaluate(  # noqa: PLR0913 - each by name
+    checkout: Checkout, stack: str, way: Way, command: Sequence[str], *, name: str, minimum: float
+) -> tuple[Evaluation, Path]:
+    """Run a command against a stack's endpoint, and return what came of it and the file that has it.
+
+    Raises:
+        NodestackError: The stack serves nothing, or the command failed or told no score.
+    """
+    if missing := [key for key in _NEEDED if not way.outputs.get(key)]:
+        raise NodestackError(f"stack {stack} has no {', '.join(missing)}: bring it up first")
+    started = time.monotonic()
+    with workspace() as directory:
+        result = directory / "result.json"
+        environment = os.environ | _environment(way, directory, result)
+        status = subprocess.run(list(command), env=environment, check=False).returncode
+        if status:
+            raise NodestackError(f"{command[0]} ended with {status}: nothing was recorded")
+        told = _told(result, command[0])
+    evaluation = Evaluation(
+        **told.model_dump(),
+        name=name,
+        at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        stack=stack,
+        repository=str(way.outputs.get("model_repository", "")),
+        commit=way.outputs["model_commit"],
+        manifest_sha256=str(way.outputs.get("manifest_sha256", "")),
+        engine_version=str(way.outputs.get("engine_version", "")),
+        engine_options=dict(way.outputs.get("engine_options") or {}),
+        minimum=minimum,
+        seconds=round(time.monotonic() - started, 1),
+    )
+    path = checkout.root / "evaluations" / f"{evaluation.commit[:12]}-{evaluation.at.replace(':', '')}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{evaluation.model_dump_json(indent=2)}\n", encoding="utf-8")
+    return evaluation, path
+
+
+def record(checkout: Checkout, stack: str, evaluation: Evaluation, file: Path) -> None:
+    """Write score and minimum to a stack's settings, where its policies look for them."""
+    values = {
+        "score": f"{evaluation.score:g}",
+        "minimum": f"{evaluation.minimum:g}",
+        "source": f"{evaluation.name}, {file.relative_to(checkout.root)}",
+        "date": evaluation.at[:10],
+    }
+    key = f'{PROJECT}:policy.evaluations["{evaluation.commit}"]'
+    given = [word for name, text in values.items() for word in ("--plaintext", f"{key}.{name}={text}")]
+    Engine(checkout, stack).ask("config", "set-all", "--path", *given)
+
+
+def _environment(way: Way, directory: Path, result: Path) -> dict[str, str]:
+    url, model = str(way.outputs["endpoint_url"]), str(way.outputs["served_model_name"])
+    given = {
+        "NODESTACK_BASE_URL": url,
+        "NODESTACK_MODEL": model,
+        "NODESTACK_API_KEY_FILE": str(_written(directory / "api_key", way.api_key)),
+        "NODESTACK_RESULT_FILE": str(result),
+        "OPENAI_BASE_URL": url,
+    }
+    authority = str(way.outputs.get("ca_certificate") or "")
+    if authority:
+        given["NODESTACK_CA_FILE"] = str(_written(directory / "ca.pem", authority))
+        # What Python's ssl, curl and requests look at: it has to reach a hub for its tasks, too.
+        everybody = str(_written(directory / "bundle.pem", f"{authority}\n{_trusted_here()}"))
+        given |= dict.fromkeys(("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"), everybody)
+    return given | ({KEY_VARIABLE: way.api_key} if way.in_environment else {})
+
+
+def _trusted_here() -> str:
+    """Return whom this machine trusts, as PEM."""
+    file = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or certifi.where()
+    return Path(file).read_text(encoding="utf-8")
+
+
+def _written(path: Path, text: str) -> Path:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE_FILE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def _told(result: Path, program: str) -> Told:
+    try:
+        return Told.model_validate(json.loads(result.read_bytes()))
+    except FileNotFoundError:
+        wrong = "wrote nothing to the file that NODESTACK_RESULT_FILE names"
+    except ValidationError as invalid:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in invalid.errors())
+    except ValueError:
+        wrong = "wrote no JSON there"
+    raise NodestackError(
+        f'{program} told no score ({wrong}): write {{"score": 0.83}}, "figures" besides where there are'
+    )
