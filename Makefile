@@ -14,12 +14,12 @@ SCRIPTS := $(addprefix playbooks/roles/,base/files/status bench/files/bench fabr
 LOCK := "$$PWD/.nodestack/uv" pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help up verify bench down purge outputs key ca init env setup test check qualify qualify-spine qualify-planning qualify-clouds qualify-node lock
+.PHONY: help up verify bench down purge outputs key ca init env setup test check qualify qualify-spine qualify-planning qualify-clouds qualify-node qualify-environments lock
 
 help: ## Show this
 	@echo "nodestack: declare a GPU node stack, get a verified, private LLM endpoint."
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  STACK=name chooses the stack (default: local, on this machine). Start with: make up"
 	@echo "  CLOUD=spheron-sim or CLOUD=verda-sim is a stack of nodes of this machine that a simulated cloud sells."
@@ -71,7 +71,7 @@ check: ## Run the linters, the type checker and the import contracts
 	@ANSIBLE_CONFIG=playbooks/ansible.cfg PATH="$$PWD/.venv/bin:$$PATH" ansible-lint --strict
 	@git ls-files -z | xargs -0 grep -lzZP '\A#!.*\b(ba|da)?sh\b' | xargs -0 shellcheck
 
-qualify: check test qualify-spine qualify-planning qualify-clouds qualify-node ## Run everything: checks, tests, drills and benchmarks
+qualify: check test qualify-spine qualify-planning qualify-clouds qualify-node qualify-environments ## Run everything: checks, tests, drills and benchmarks
 
 qualify-spine: ## Run the drills of a single node's whole life
 	@$(BOOTSTRAP) venv check engine local
@@ -97,6 +97,12 @@ qualify-node: ## Run all that a node promises: each role on both hardware, drain
 	@$(BOOTSTRAP) venv check engine local
 	@NODESTACK_EXAMPLES=10000 $(PY) -m pytest -p tests.drills tests/playbooks tests/benchmarks/test_gateway.py tests/benchmarks/test_weights.py \
 		tests/e2e/test_node_life.py tests/e2e/test_verify_and_bench.py tests/e2e/test_monitored.py
+
+qualify-environments: ## Run all that environments promise: policies on every stack, reviews, a watch through 20 preemptions
+	@$(BOOTSTRAP) venv check engine local
+	@$(PY) -m pytest -p tests.drills tests/policies tests/review tests/ci tests/components tests/settings tests/docs \
+		$(addprefix tests/commands/test_,environments.py policies.py explain.py stacks.py) tests/automation \
+		$(addprefix tests/lifecycle/test_,watch.py journal.py) tests/provisioning/test_idle.py tests/e2e/test_spot.py
 
 setup: ## Set up this machine and nothing more
 	@$(BOOTSTRAP) venv check engine $(NODES)
