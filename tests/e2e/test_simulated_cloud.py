@@ -120,8 +120,9 @@ class Sold(Project):
             return json.load(answer)
 
     def hub_requests(self) -> list[dict[str, Any]]:
-        """What the hubs of all its machines were asked for."""
-        logs = sorted((self.simulation / "machines" / "logs").glob("hub-*.jsonl"))
+        """What the hubs of all its machines were asked for, in the order of the machines: one lives at a time."""
+        found = (self.simulation / "machines" / "logs").glob("hub-*.jsonl")
+        logs = sorted(found, key=lambda log: log.stat().st_mtime)
         return [json.loads(line) for log in logs for line in log.read_text(encoding="utf-8").splitlines()]
 
     def require_one_of_each(self, orders: int) -> None:
