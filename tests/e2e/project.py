@@ -4,12 +4,14 @@ import json
 import os
 import shlex
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 from pydantic import SecretStr
 
@@ -114,6 +116,16 @@ class Project:
         from nodestack.automation.engine_call import Engine  # noqa: PLC0415
 
         return Engine(Checkout(self.root), STACK).ask("config", "get", f"nodestack:{name}").strip()
+
+    def client(self, timeout_s: float = 240) -> httpx.Client:
+        """Return a client of the endpoint, who has its key and trusts the stack's own authority and no other."""
+        outputs = self.outputs()
+        return httpx.Client(
+            base_url=outputs["endpoint_url"],
+            verify=ssl.create_default_context(cadata=outputs["ca_certificate"]),
+            headers={"Authorization": f"Bearer {self.secret('api_key')}"},
+            timeout=timeout_s,
+        )
 
     def node(self, command: str, timeout_s: float = 60) -> str:
         """Run a shell command on the node as root and return what it printed."""

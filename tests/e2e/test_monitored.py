@@ -4,11 +4,10 @@ import concurrent.futures
 import json
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -19,7 +18,7 @@ from tests.playbooks.monitoring import dashboard
 from tests.playbooks.monitoring.conftest import Watched
 from tests.playbooks.roles_bench import Bench
 
-pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify]
+pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify, pytest.mark.timeout(1800)]
 
 SEQUENCES = 4
 # Three sequences of full length fill it, and four compute at once.
@@ -51,24 +50,18 @@ def watched(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Watch
 @pytest.fixture(scope="module")
 def pressure(project: Project, watched: Watched) -> Iterator[None]:
     """Ask for more than the engine holds; what was asked ends by itself."""
-    outputs = project.outputs()
     body = {
-        "model": outputs["served_model_name"],
+        "model": project.outputs()["served_model_name"],
         "prompt": "one two three",
         "max_tokens": LOAD["tokens"],
         "ignore_eos": True,
     }
-    headers = {"Authorization": f"Bearer {project.secret('api_key')}", "Content-Type": "application/json"}
 
-    def ask(_: int) -> int:
-        request = urllib.request.Request(  # noqa: S310 - our own node
-            f"{outputs['endpoint_url']}/completions", json.dumps(body).encode(), headers
-        )
-        with urllib.request.urlopen(request, timeout=240) as reply:  # noqa: S310
-            answer: dict[str, Any] = json.load(reply)
-        return int(answer["usage"]["completion_tokens"])
+    with project.client() as client, concurrent.futures.ThreadPoolExecutor(LOAD["requests"]) as pool:
 
-    with concurrent.futures.ThreadPoolExecutor(LOAD["requests"]) as pool:
+        def ask(_: int) -> int:
+            return int(client.post("/completions", json=body).json()["usage"]["completion_tokens"])
+
         asked = pool.map(ask, range(LOAD["requests"]))
         yield
         assert all(tokens == LOAD["tokens"] for tokens in asked)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.e2e.project import NODE, Project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify]
+pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.qualify, pytest.mark.timeout(1800)]
 
 LOAD = "--prompt-tokens 32 --output-tokens 48 --requests 8 --concurrency 4"
 REGRESSION = 3
@@ -34,21 +33,14 @@ def identity(project: Project) -> str:
     return str(json.loads((project.account / "nodes" / NODE / "node.json").read_text())["identity"])
 
 
-def ask(project: Project, endpoint: str, requests: int) -> None:
+def ask(project: Project, requests: int) -> None:
     """Have clients ask for short completions, a few side by side."""
-    key = project.secret("api_key")
+    with project.client() as client, ThreadPoolExecutor(4) as clients:
 
-    def one(number: int) -> int:
-        body = {"model": "tiny-afmoe-thinking", "prompt": f"number {number} is", "max_tokens": 15, "ignore_eos": True}
-        request = urllib.request.Request(  # noqa: S310 - the node's own address
-            f"{endpoint}/completions",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json", "Authorization": f"Bearer {key}"},
-        )
-        with urllib.request.urlopen(request, timeout=120) as reply:  # noqa: S310
-            return int(reply.status)
+        def one(number: int) -> int:
+            asked = {"prompt": f"number {number} is", "max_tokens": 15, "ignore_eos": True}
+            return client.post("/completions", json={"model": "tiny-afmoe-thinking", **asked}).status_code
 
-    with ThreadPoolExecutor(4) as clients:
         assert set(clients.map(one, range(requests))) == {200}
 
 
@@ -104,7 +96,7 @@ def test_a_service_that_does_not_answer_is_told_by_the_check(project: Project) -
 
 
 def test_what_is_measured_is_an_output_after_the_next_up_and_no_change(project: Project) -> None:
-    ask(project, project.outputs()["endpoint_url"], 110)
+    ask(project, 110)
     status, record, said = nodestack(project, f"bench {LOAD}")
     assert status == 0, said
     assert record["kind"] == "measured" and record["hardware"] == "CPU"
