@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ def main():
     words = sys.argv[1:]
     if words[0] == "venv":
         venv.create(words[-1])
+        for place in (words[-1], os.environ["UV_CACHE_DIR"]):
+            open(os.path.join(place, ".lock"), "w").close()
+            os.chmod(os.path.join(place, ".lock"), 0o666)
         return
     lock = open(words[words.index("--requirement") + 1]).read()
     if "unavailable" in lock:
@@ -69,6 +73,12 @@ def test_an_engine_is_built_once_and_found_again(built: Volume) -> None:
     assert Path(again["engine"]) == built.engines()[0]
     assert built.engines()[0].name.startswith("vllm-0.23.0-cpu-")
     assert not (built.root.parent / "progress.json").exists()
+
+
+def test_what_its_installer_leaves_is_no_other_users_to_write(built: Volume) -> None:
+    (engine,) = built.engines()
+    assert stat.S_IMODE((engine / ".lock").stat().st_mode) == 0o644
+    assert stat.S_IMODE((built.root / ".uv-cache").stat().st_mode) == 0o700
 
 
 def test_the_engine_knows_itself_by_vllms_name_and_finds_our_plugin(built: Volume) -> None:

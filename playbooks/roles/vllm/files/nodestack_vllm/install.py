@@ -22,6 +22,7 @@ from nodestack_vllm.progress import Progress, replace_file
 
 MARKER = "nodestack-engine.json"
 POLL_S = 0.5
+PRIVATE_DIRECTORY, PUBLIC_FILE = 0o700, 0o644
 
 
 class Engine(NamedTuple):
@@ -95,8 +96,12 @@ def install(engine: Engine, progress: Progress) -> bool:
         return False
     _make_room(engine, target)
     uv = _uv(engine, progress)
+    cache = engine.root / ".uv-cache"
+    # uv lets every user write its locks: nobody but root gets at those in there.
+    cache.mkdir(exist_ok=True)
+    cache.chmod(PRIVATE_DIRECTORY)
     environment = {
-        "UV_CACHE_DIR": str(engine.root / ".uv-cache"),
+        "UV_CACHE_DIR": str(cache),
         "UV_LINK_MODE": "hardlink",
         # The node's own trust store: a company's proxy is in there, and not in uv.
         "UV_SYSTEM_CERTS": "1",
@@ -114,6 +119,8 @@ def install(engine: Engine, progress: Progress) -> bool:
     packages = _run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], environment).strip()
     if engine.additions:
         _add(engine.additions, Path(packages), engine.version)
+    for lock in target.glob("*.lock"):
+        lock.chmod(PUBLIC_FILE)
     replace_file(target / MARKER, json.dumps(engine.identity()) + "\n")
     return True
 
