@@ -103,6 +103,11 @@ class Project:
         """The stack's outputs."""
         return dict(json.loads(self.make("-s", "outputs").text))
 
+    def section(self, name: str) -> dict[str, Any]:
+        """A section of the stack's settings."""
+        document = yaml.safe_load(self.stack_file.read_text(encoding="utf-8"))
+        return dict(document["config"].get(f"nodestack:{name}", {}))
+
     def configure(self, section: str, **changes: Any) -> None:
         """Change keys of a section of the stack's settings."""
         document = yaml.safe_load(self.stack_file.read_text(encoding="utf-8"))

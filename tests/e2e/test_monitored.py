@@ -31,7 +31,8 @@ def watched(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Watch
     """Return a stack's node with short times, so that a drill need not last as long as an operator's patience."""
     assert project.make("init").status == 0
     project.configure("monitoring", enabled=True)
-    project.configure("serving", options={"distributed-executor-backend": "uni", "num-gpu-blocks-override": BLOCKS})
+    options = project.section("serving")["options"]
+    project.configure("serving", options={**options, "num-gpu-blocks-override": BLOCKS})
     run = project.up()
     assert run.status == 0, run.text
     directory = tmp_path_factory.mktemp("reach")

@@ -16,9 +16,10 @@ REGRESSION = 3
 # What a quota of a fifth of the CPU does, for as long as a measurement takes and for ten minutes at most: limits of
 # control groups are not enforced on a local node.
 QUOTA = (
-    "pid=$(systemctl show -p MainPID --value nodestack-vllm); rm -f /run/unthrottled; turn=0; "
+    "rm -f /run/unthrottled; turn=0; "
     "while [ $turn -lt 2000 ] && [ ! -e /run/unthrottled ]; do "
-    "kill -STOP $pid; sleep 0.2; kill -CONT $pid; sleep 0.05; turn=$((turn + 1)); done"
+    "systemctl kill --signal=STOP nodestack-vllm; sleep 0.2; systemctl kill --signal=CONT nodestack-vllm; sleep 0.05; "
+    "turn=$((turn + 1)); done"
 )
 
 

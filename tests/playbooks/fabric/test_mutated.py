@@ -128,9 +128,10 @@ def facts(name: str, text: str, wanted: Expected) -> object:
     best = {"gpus": {3: wanted.gpu_memory_mib}, "clocks": {1: wanted.sm_clock_mhz}}.get(name, {})
     if name == "pcie":
         # A GPU at rest may lower its generation, and links may be better than they must be.
+        numbers = [(row, [int(cell) for cell in row[2:6]]) for row in rows]
         return [
-            (row[0], int(row[2]) >= 5, row[1] != "P0" or row[3] >= row[2], int(row[4]) >= 16, row[5] >= row[4])
-            for row in rows
+            (row[0], most >= 5, row[1] != "P0" or now >= most, most_lanes >= 16, lanes >= most_lanes)
+            for row, (most, now, most_lanes, lanes) in numbers
         ]
     return [
         tuple(_least(cell, best[place]) if place in best else cell for place, cell in enumerate(row)) for row in rows
