@@ -20,6 +20,16 @@ NodestackError
 └── Interrupted          the user or the engine asked to stop
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def parts_of(invalid: "ValidationError") -> list[str]:
+    """Return what pydantic finds wrong, `place: why` of each."""
+    return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in invalid.errors()]
+
 
 class NodestackError(Exception):
     """Base of all errors that are meant for a person: one line, what to do included."""

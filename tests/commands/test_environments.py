@@ -1,7 +1,6 @@
 """Stacks are made from stacks and held beside each other, without the engine and without their secrets."""
 
 import json
-import shutil
 import stat
 from pathlib import Path
 
@@ -11,15 +10,9 @@ import yaml
 from nodestack.automation.checkout import Checkout
 from nodestack.catalog import load
 from nodestack.commands import declared
-from tests.commands.runs import ROOT, inside
+from tests.commands.runs import inside
 
-
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
-    shutil.copytree(ROOT / "stacks" / "templates", tmp_path / "stacks" / "templates")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("project")
 
 
 @pytest.mark.parametrize("source", ["local", "dev", "production", "production-h200", "spot", "spheron-sim"])

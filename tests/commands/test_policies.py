@@ -1,22 +1,15 @@
 """Policies are read from the command line as a table, one by one, and as what they say of a stack."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from nodestack.policies.book import ours
 from nodestack.policies.rules import RULES
-from tests.commands.runs import ROOT, inside
+from tests.commands.runs import inside
 
-
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
-    shutil.copytree(ROOT / "stacks" / "templates", tmp_path / "stacks" / "templates")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("project")
 
 
 def test_the_table_has_every_policy_with_its_severity_by_environment() -> None:

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nodestack.automation import private
 from nodestack.automation.checkout import Checkout
 from nodestack.automation.engine_call import Engine
 
 _MOST_COPIES = 30
-_PRIVATE_DIRECTORY = 0o700
 
 
 def is_own(checkout: Checkout) -> bool:
@@ -26,7 +26,9 @@ def exists(checkout: Checkout, stack: str) -> bool:
         NodestackError: The backend cannot be asked.
     """
     if is_own(checkout):
-        return checkout.checkpoint(stack).exists()
+        # Compressed where the user has the engine do so: not read here, but there.
+        plain = checkout.checkpoint(stack)
+        return plain.exists() or plain.with_name(f"{plain.name}.gz").exists()
     listed = json.loads(Engine(checkout, stack).ask("stack", "ls", "--json"))
     # A service names the owner, too.
     return stack in {str(one["name"]).rpartition("/")[2] for one in listed}
@@ -54,7 +56,7 @@ def keep_copy(checkout: Checkout, stack: str) -> Path | None:
     if not is_own(checkout) or not state.exists():
         return None
     directory = checkout.state / "backups" / stack
-    directory.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    directory.mkdir(mode=private.DIRECTORY, parents=True, exist_ok=True)
     kept = sorted(directory.glob("*.json"))
     if kept and kept[-1].read_bytes() == state.read_bytes():
         return kept[-1]

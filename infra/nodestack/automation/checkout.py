@@ -41,6 +41,17 @@ class Checkout:
         """What the configuration file of a stack is made from, where it is not committed itself."""
         return self.root / "stacks" / "templates" / f"{stack}.yaml"
 
+    def source(self, stack: str) -> Path | None:
+        """What says what a stack is: its file, or else the template of its name; None where there is neither."""
+        return next((place for place in self._places(stack) if place.is_file()), None)
+
+    def places(self, stack: str) -> str:
+        """Where `source` looks, for a person: both files, from the checkout's directory on."""
+        return " nor ".join(str(place.relative_to(self.root)) for place in self._places(stack))
+
+    def _places(self, stack: str) -> tuple[Path, Path]:
+        return self.stack_file(stack), self.template(stack)
+
     def checkpoint(self, stack: str) -> Path:
         """The engine's state of a stack."""
         return self.backend / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"

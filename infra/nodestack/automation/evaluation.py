@@ -13,13 +13,13 @@ from typing import Annotated, Any
 import certifi
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nodestack.automation import private
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.automation.engine_call import Engine
-from nodestack.errors import NodestackError
+from nodestack.errors import NodestackError, parts_of
 from nodestack.provisioning.workspace import workspace
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-_PRIVATE_FILE = 0o600
 _NEEDED = ("endpoint_url", "served_model_name", "model_commit")
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,79}$")]
 
@@ -142,15 +142,15 @@ def _environment(way: Way, directory: Path, result: Path) -> dict[str, str]:
     given = {
         "NODESTACK_BASE_URL": url,
         "NODESTACK_MODEL": model,
-        "NODESTACK_API_KEY_FILE": str(_written(directory / "api_key", way.api_key)),
+        "NODESTACK_API_KEY_FILE": str(private.write(directory / "api_key", way.api_key)),
         "NODESTACK_RESULT_FILE": str(result),
         "OPENAI_BASE_URL": url,
     }
     authority = str(way.outputs.get("ca_certificate") or "")
     if authority:
-        given["NODESTACK_CA_FILE"] = str(_written(directory / "ca.pem", authority))
+        given["NODESTACK_CA_FILE"] = str(private.write(directory / "ca.pem", authority))
         # What Python's ssl, curl and requests look at: it has to reach a hub for its tasks, too.
-        everybody = str(_written(directory / "bundle.pem", f"{authority}\n{_trusted_here()}"))
+        everybody = str(private.write(directory / "bundle.pem", f"{authority}\n{_trusted_here()}"))
         given |= dict.fromkeys(("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"), everybody)
     return given | ({KEY_VARIABLE: way.api_key} if way.in_environment else {})
 
@@ -161,20 +161,13 @@ def _trusted_here() -> str:
     return Path(file).read_text(encoding="utf-8")
 
 
-def _written(path: Path, text: str) -> Path:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE_FILE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    return path
-
-
 def _told(result: Path, program: str) -> Told:
     try:
         return Told.model_validate(json.loads(result.read_bytes()))
     except FileNotFoundError:
         wrong = "wrote nothing to the file that NODESTACK_RESULT_FILE names"
     except ValidationError as invalid:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in invalid.errors())
+        wrong = "; ".join(parts_of(invalid))
     except ValueError:
         wrong = "wrote no JSON there"
     raise NodestackError(

@@ -1,13 +1,12 @@
 """What each fallback of a stack buys: its node's settings, what that asks a cloud for, and the file that says so."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from nodestack.automation import holdings
+from nodestack.automation import holdings, private
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.catalog import Catalog
 from nodestack.lifecycle.choose import Wish, query_of
@@ -16,8 +15,6 @@ from nodestack.lifecycle.watch import steps
 from nodestack.settings import NodeSettings, Section, validate
 from nodestack.settings.defaults import with_defaults
 from nodestack.settings.watch import WatchSettings
-
-_PRIVATE_FILE = 0o600
 
 
 class Terms(Section):
@@ -66,12 +63,7 @@ def settings_file(checkout: Checkout, stack: str, step: Step, watch: WatchSettin
     emptied = {name: None for name, value in changes(step, watch).items() if value is None and name in shared}
     document["config"][key] = _with(own, changes(step, watch)) | emptied
     path = checkout.state / "watch" / f"{stack}.{step}.yaml"
-    unfinished = path.with_suffix(".partial")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        yaml.safe_dump(document, file, sort_keys=False)
-    unfinished.replace(path)
-    return path
+    return private.write(path, yaml.safe_dump(document, sort_keys=False))
 
 
 def changes(step: Step, watch: WatchSettings) -> dict[str, object]:

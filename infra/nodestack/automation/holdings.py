@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from nodestack import naming
@@ -14,6 +13,7 @@ from nodestack.clouds.accounts import Account, Frozen
 from nodestack.errors import RecoveryError, SettingsError
 from nodestack.lifecycle.sweep import Known, Recorded, What
 from nodestack.settings import CloudSettings
+from nodestack.settings.files import config_in
 
 _KINDS: dict[str, What] = {"nodestack:index:Node": "node", "nodestack:index:Volume": "volume"}
 _CLOUD: TypeAdapter[CloudSettings] = TypeAdapter(CloudSettings)
@@ -112,26 +112,23 @@ def section(checkout: Checkout, stack: str, name: str) -> Mapping[str, Any]:
     Raises:
         SettingsError: There is neither file nor template, or it cannot be read.
     """
-    places = (checkout.stack_file(stack), checkout.template(stack))
-    path = next((each for each in places if each.is_file()), None)
+    path = checkout.source(stack)
     if path is None:
-        shown = " nor ".join(str(each.relative_to(checkout.root)) for each in places)
-        raise SettingsError(f"--stack {stack}: there is neither {shown}")
+        raise SettingsError(f"--stack {stack}: there is neither {checkout.places(stack)}")
+    shown = str(path.relative_to(checkout.root))
+    config = config_in(path.read_bytes(), shown)
     try:
-        config = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("config") or {}
         return dict(config.get(f"{PROJECT}:{name}") or {})
-    except (yaml.YAMLError, AttributeError, ValueError, TypeError) as error:
-        shown = str(path.relative_to(checkout.root))
+    except (ValueError, TypeError) as error:
         raise SettingsError(f"{shown} is no stack's file: {' '.join(str(error).split())}") from error
 
 
 def require_own_states(checkout: Checkout) -> None:
     """Raise RecoveryError where the engine keeps states that this checkout's files do not show, all or some."""
-    backend = os.environ.get("PULUMI_BACKEND_URL", "")
-    if backend not in ("", f"file://{checkout.backend}"):
+    if not backend.is_own(checkout):
         raise RecoveryError(
-            f"states are kept at {backend} (PULUMI_BACKEND_URL), what they know cannot be read from this checkout, and "
-            "all would look stray: unset it, or sweep where the states are"
+            f"states are kept at {os.environ['PULUMI_BACKEND_URL']} (PULUMI_BACKEND_URL), what they know cannot be "
+            "read from this checkout, and all would look stray: unset it, or sweep where the states are"
         )
     compressed = sorted(checkout.checkpoint("any").parent.glob("*.json.gz"))
     if compressed:

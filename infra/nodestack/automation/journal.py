@@ -7,11 +7,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from nodestack.automation import private
 from nodestack.automation.checkout import Checkout
 from nodestack.errors import RecoveryError
 from nodestack.lifecycle.journal import Entry, Memory, remembered
-
-_PRIVATE_DIRECTORY, _PRIVATE_FILE = 0o700, 0o600
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class Journal:
 
     def write(self, entry: Entry) -> None:
         """Add an entry; once this returns, no kill and no power cut takes it away."""
-        self.path.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _PRIVATE_FILE)
+        self.path.parent.mkdir(mode=private.DIRECTORY, parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, private.FILE)
         try:
             size = os.fstat(descriptor).st_size
             cut_off = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"

@@ -8,14 +8,11 @@ from typing import Any
 
 import yaml
 
-from nodestack.automation import backend, simulation
+from nodestack.automation import backend, private, simulation
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.automation.engine_call import Engine
 from nodestack.errors import NodestackError, RecoveryError
 from nodestack.provisioning import keys
-
-PRIVATE_DIRECTORY = 0o700
-PRIVATE_FILE = 0o600
 
 
 def prepare(checkout: Checkout, stack: str) -> None:
@@ -31,7 +28,7 @@ def prepare(checkout: Checkout, stack: str) -> None:
     _ensure_passphrase(checkout, stack)
     engine = Engine(checkout, stack)
     if not backend.exists(checkout, stack):
-        checkout.backend.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        checkout.backend.mkdir(mode=private.DIRECTORY, parents=True, exist_ok=True)
         engine.ask("stack", "init", *_secrets_provider(checkout, stack))
     ensure_secrets(checkout, stack)
 
@@ -129,7 +126,7 @@ def _from_template(checkout: Checkout, stack: str) -> None:
             f"there is no stack {stack!r}: no {checkout.stack_file(stack).name}; known: {', '.join(known)}"
         )
     target = checkout.stack_file(stack)
-    _write_private(target, simulation.with_port(template.read_text(encoding="utf-8")))
+    private.write(target, simulation.with_port(template.read_text(encoding="utf-8")))
 
 
 def _ensure_passphrase(checkout: Checkout, stack: str) -> None:
@@ -143,13 +140,5 @@ def _ensure_passphrase(checkout: Checkout, stack: str) -> None:
             f"the passphrase of stack {stack} is missing: put it back into {checkout.passphrase}, "
             "or set PULUMI_CONFIG_PASSPHRASE; nothing was changed"
         )
-    checkout.state.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-    _write_private(checkout.passphrase, secrets.token_urlsafe(32))
-
-
-def _write_private(path: Path, text: str) -> None:
-    partial = path.with_suffix(".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    partial.replace(path)
+    checkout.state.mkdir(mode=private.DIRECTORY, parents=True, exist_ok=True)
+    private.write(checkout.passphrase, secrets.token_urlsafe(32))

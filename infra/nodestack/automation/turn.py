@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nodestack.automation import private
 from nodestack.automation.checkout import Checkout
 from nodestack.errors import RecoveryError
 
-_PRIVATE_DIRECTORY, _PRIVATE_FILE = 0o700, 0o600
 _LONGEST_PID = 32
 
 
@@ -27,10 +27,9 @@ def only_run(checkout: Checkout, stack: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.read(descriptor, _LONGEST_PID).decode() or "that just began"
             raise RecoveryError(
-                f"the stack is locked by process {owner}, which is at work on {stack}: wait for it or stop it; "
-                "nothing was changed and nothing bought"
+                f"the stack is locked by process {_owner(descriptor)}, which is at work on {stack}: wait for it or "
+                "stop it; nothing was changed and nothing bought"
             ) from None
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
@@ -45,13 +44,18 @@ def holder(checkout: Checkout, stack: str) -> str:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return os.read(descriptor, _LONGEST_PID).decode() or "that just began"
+        return _owner(descriptor)
     finally:
         os.close(descriptor)
     return ""
 
 
+def _owner(descriptor: int) -> str:
+    """Return what the run that has a stack wrote into its lock."""
+    return os.read(descriptor, _LONGEST_PID).decode() or "that just began"
+
+
 def _open(checkout: Checkout, stack: str) -> int:
     path = checkout.state / "runs" / f"{stack}.lock"
-    path.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+    path.parent.mkdir(mode=private.DIRECTORY, parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)

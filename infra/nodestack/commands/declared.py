@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nodestack.automation.checkout import Checkout
 from nodestack.catalog import Catalog
 from nodestack.errors import SettingsError
@@ -15,6 +13,7 @@ from nodestack.planning.result import Plan
 from nodestack.policies.facts import Facts
 from nodestack.policies.of_stack import facts_of
 from nodestack.settings import NAMESPACE, Settings, parse
+from nodestack.settings.files import config_in
 
 NEEDED_SECRETS = ("api_key", "ssh_private_key")
 
@@ -48,10 +47,7 @@ def read(checkout: Checkout, name: str, catalog: Catalog) -> Declared:
 
 def of_text(name: str, text: str, directory: Path, catalog: Catalog) -> Declared:
     """Return a stack by the text of its file; raises as `read`."""
-    try:
-        values: dict[str, Any] = (yaml.safe_load(text) or {}).get("config") or {}
-    except (yaml.YAMLError, AttributeError) as error:
-        raise SettingsError(f"the file of stack {name} is no stack's file: {' '.join(str(error).split())}") from None
+    values = config_in(text, f"the file of stack {name}")
     for secret in NEEDED_SECRETS:
         values.setdefault(f"{NAMESPACE}:{secret}", {"secure": ""})
     config = {key: _as_the_engine_has_it(key, value) for key, value in values.items()}
@@ -66,11 +62,9 @@ def source(checkout: Checkout, name: str) -> Path:
     Raises:
         SettingsError: There is neither.
     """
-    places = (checkout.stack_file(name), checkout.template(name))
-    found = next((place for place in places if place.is_file()), None)
+    found = checkout.source(name)
     if found is None:
-        shown = " nor ".join(str(place.relative_to(checkout.root)) for place in places)
-        raise SettingsError(f"there is no stack {name}: neither {shown}")
+        raise SettingsError(f"there is no stack {name}: neither {checkout.places(name)}")
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from nodestack import naming
+from nodestack.automation import private
 from nodestack.automation.checkout import PROJECT, Checkout, find
 from nodestack.catalog import load_for
 from nodestack.commands import declared
@@ -21,7 +22,6 @@ from nodestack.settings import NAMESPACE
 from nodestack.settings.defaults import SECRETS
 from nodestack.settings.editing import with_header, with_setting, without_secrets
 
-PRIVATE_FILE = 0o600
 PLANNED = {
     "fits": ("fits",),
     "weights at": ("commit",),
@@ -54,8 +54,7 @@ def new(options: argparse.Namespace) -> int:
         raise SettingsError(f"there is a stack {options.name} already: {target.relative_to(checkout.root)}")
     text = _made_from(checkout, options.name, options.source, options.settings)
     require(declared.of_text(options.name, text, checkout.root, load_for(checkout.root)).plan)
-    target.touch(mode=PRIVATE_FILE)
-    target.write_text(text, encoding="utf-8")
+    private.write(target, text)
     print(f"{target.relative_to(checkout.root)} is written; next: make up STACK={options.name}")
     return 0
 

@@ -17,6 +17,7 @@ from nodestack.planning.dimensions import dimensions
 from nodestack.planning.plan import make_plan
 from nodestack.settings import NAMESPACE, NodeChoice, NodeSettings, Request, Settings, validate
 from nodestack.settings.defaults import with_defaults
+from nodestack.settings.files import config_in
 from nodestack.settings.stack import planned_kind
 
 Values = dict[str, Any]
@@ -121,16 +122,14 @@ def _of_stack(name: str, problems: list[str]) -> tuple[Values, Path]:
     except FileNotFoundError as error:
         problems.append(f"--stack {name}: {error}")
         return {}, Path()
-    places = (checkout.stack_file(name), checkout.template(name))
-    path = next((place for place in places if place.is_file()), None)
+    path = checkout.source(name)
     if path is None:
-        shown = " nor ".join(str(place.relative_to(checkout.root)) for place in places)
-        problems.append(f"--stack {name}: there is neither {shown}")
+        problems.append(f"--stack {name}: there is neither {checkout.places(name)}")
         return {}, checkout.root
     try:
-        config = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("config") or {}
-    except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
-        problems.append(f"{path.relative_to(checkout.root)} is no stack's file: {' '.join(str(error).split())}")
+        config = config_in(path.read_bytes(), str(path.relative_to(checkout.root)))
+    except SettingsError as error:
+        problems.append(str(error))
         return {}, checkout.root
     prefix = f"{NAMESPACE}:"
     values = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}

@@ -9,6 +9,7 @@ import pulumi
 from nodestack.clouds.base import Account
 from nodestack.components.purchase import Purchase
 from nodestack.components.resources import Volume
+from nodestack.policies.facts import FACTS, FIRST_COMPONENT
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class WeightsVolume(pulumi.ComponentResource):
     summary: dict[str, Any]
 
     def __init__(self, name: str, args: WeightsVolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        judged = {"judged": dict(args.judged)}
-        super().__init__("nodestack:components:WeightsVolume", name, judged, opts)
+        judged = {FACTS: dict(args.judged)}
+        super().__init__(FIRST_COMPONENT, name, judged, opts)
         volume = Volume(
             name,
             {

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from nodestack.catalog.entry import Entry, Fact
 from nodestack.catalog.names import suggestion
-from nodestack.errors import SettingsError
+from nodestack.errors import SettingsError, parts_of
 from nodestack.policies.facts import ENVIRONMENTS, Environment
 from nodestack.policies.rule import Terms
 from nodestack.policies.rules import RULES
@@ -100,7 +100,7 @@ def _changed(path: Path) -> Book:
             for environment in ENVIRONMENTS:
                 _terms(name, environment, policies[name].settings.get(environment, {}))
         except ValidationError as error:
-            problems += [f"{name}.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+            problems += [f"{name}.{part}" for part in parts_of(error)]
         except SettingsError as error:
             problems.append(str(error))
     if problems:
@@ -131,5 +131,5 @@ def _terms(name: str, environment: Environment, values: Mapping[str, Any]) -> Te
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        found = "; ".join(parts_of(error))
         raise SettingsError(f"settings of the policy {name} in {environment} are wrong: {found}") from None

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 Environment: TypeAlias = Literal["local", "development", "spot", "production"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
+FIRST_COMPONENT = "nodestack:components:WeightsVolume"
+"""The component whose input FACTS says what is judged: nothing that costs money is registered before it."""
+FACTS = "judged"
 STRICTEST: Environment = "production"
 """What holds where nothing says which environment it is."""
 

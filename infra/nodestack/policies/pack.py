@@ -18,7 +18,7 @@ from pulumi_policy.proxy import UNKNOWN_OBJECT_VALUE, UnknownValueError
 
 from nodestack.policies import reading
 from nodestack.policies.book import Book, load_for
-from nodestack.policies.facts import ENVIRONMENTS, STRICTEST, Environment
+from nodestack.policies.facts import ENVIRONMENTS, FACTS, FIRST_COMPONENT, STRICTEST, Environment
 from nodestack.policies.judging import Judged, environment_said, judge_all, judge_one
 from nodestack.policies.rules import RULES
 
@@ -57,7 +57,7 @@ def _policy(name: str, book: Book) -> Policy:
     }
 
     def endpoint(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        values = reading.facts(args.props) if args.resource_type == reading.FIRST_COMPONENT else {}
+        values = reading.facts(args.props) if args.resource_type == FIRST_COMPONENT else {}
         if values:
             environment = environment_said(values)
             _report(judge_one(name, values, environment, book, args.get_config()), described.fix, report)
@@ -77,14 +77,14 @@ def _report(judged: Judged, fix: str, report: ReportViolation) -> None:
         return
     if judged.verdict.outcome == "unknown":
         # Pulumi tells it as advice, of this policy, and asks again when the value is there.
-        raise UnknownValueError(UNKNOWN_OBJECT_VALUE, [reading.FACTS, ", ".join(judged.verdict.unknown)])
+        raise UnknownValueError(UNKNOWN_OBJECT_VALUE, [FACTS, ", ".join(judged.verdict.unknown)])
     for said in judged.verdict.said:
         report(f"{said}. {fix}", None)
 
 
 def _declared() -> Policy:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        if args.resource_type == reading.FIRST_COMPONENT and not reading.facts(args.props):
+        if args.resource_type == FIRST_COMPONENT and not reading.facts(args.props):
             report(
                 f"{args.name} says nothing of what is served on it. Give it `judged`, the facts of the endpoint", None
             )

@@ -6,13 +6,10 @@ from typing import Any
 from pulumi_policy import PolicyResource
 from pulumi_policy.proxy import UnknownValueError
 
+from nodestack.policies.facts import FACTS, FIRST_COMPONENT
 from nodestack.policies.rule import UNKNOWN
 
-FIRST_COMPONENT = "nodestack:components:WeightsVolume"
-"""The component whose inputs say what is judged: nothing that costs money is registered before it."""
-
 VOLUME, NODE = "nodestack:index:Volume", "nodestack:index:Node"
-FACTS = "judged"
 
 
 def plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nodestack.errors import parts_of
 from nodestack.policies.facts import Given
 
 G = TypeVar("G", bound=Given)
@@ -93,8 +94,7 @@ def judge(rule: Rule[Any, Any], values: Mapping[str, Any], terms: Terms) -> Verd
     try:
         given = rule.given.model_validate({name: values[name] for name in needed})
     except ValidationError as error:
-        found = tuple(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        return Verdict(policy=rule.name, outcome="violated", said=found)
+        return Verdict(policy=rule.name, outcome="violated", said=tuple(parts_of(error)))
     said_of_it = tuple(rule.judge(given, terms))
     return Verdict(policy=rule.name, outcome="violated" if said_of_it else "passed", said=said_of_it)
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import paramiko
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from nodestack.errors import Interrupted, ReachError, WrongHostKey
+from nodestack.errors import Interrupted, ReachError, WrongHostKey, parts_of
 from nodestack.provisioning.report import NodeStatusReport
 
 Progress = Callable[[str], None]
@@ -174,7 +174,7 @@ def required_status(opened: Session, timeout_s: float) -> NodeStatusReport:
     try:
         return NodeStatusReport.model_validate_json(text)
     except ValidationError as error:
-        words = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        words = "; ".join(parts_of(error))
         raise UnknownStatus(f"{STATUS_SCRIPT} prints what this version does not know ({words})") from error
 
 

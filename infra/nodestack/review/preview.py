@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from nodestack.policies.facts import FACTS, FIRST_COMPONENT
+
 VOLUME = "nodestack:index:Volume"
-FIRST_COMPONENT = "nodestack:components:WeightsVolume"
 PRICES = ("usd_per_hour", "usd_per_month", "usd_per_million_output_tokens")
 LOSING = frozenset({"delete", "replace", "create-replacement", "delete-replaced", "discard", "discard-replaced"})
 """Operations after which what is there is there no more, or is no longer known."""
@@ -117,7 +118,7 @@ def _finding(event: Mapping[str, Any]) -> Finding:
 
 
 def _price(step: Mapping[str, Any]) -> Price:
-    sides = [((step.get(side) or {}).get("inputs") or {}).get("judged") or {} for side in ("old", "new")]
+    sides = [((step.get(side) or {}).get("inputs") or {}).get(FACTS) or {} for side in ("old", "new")]
     deployed, planned = ({name: _number(side.get(name)) for name in PRICES if name in side} for side in sides)
     return Price(name=_name(step["urn"]), deployed=deployed, planned=planned)
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nodestack.errors import SettingsError
+from nodestack.settings.files import config_in
 
 DEFAULTS = Path("stacks", "defaults.yaml")
 SECRETS = frozenset({"api_key", "api_keys", "ssh_private_key", "hub_token", "alert_secret"})
@@ -36,11 +35,8 @@ def with_defaults(values: Mapping[str, Any], directory: Path, namespace: str = "
 def _read(path: Path, prefix: str) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
-    try:
-        config = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("config") or {}
-        sections = {str(key).removeprefix(prefix): value for key, value in config.items()}
-    except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{DEFAULTS} is no stack's file: {' '.join(str(error).split())}") from None
+    config = config_in(path.read_bytes(), str(DEFAULTS))
+    sections = {str(key).removeprefix(prefix): value for key, value in config.items()}
     for section, shared in sections.items():
         if section in NOT_SHARED:
             raise SettingsError(f"{DEFAULTS} has {prefix}{section}, which each stack says itself")

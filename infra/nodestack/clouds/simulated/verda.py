@@ -18,6 +18,7 @@ from nodestack.clouds.simulated import verda_words as words
 from nodestack.clouds.simulated.faults import Faults
 from nodestack.clouds.simulated.things import Refused, Why
 from nodestack.clouds.simulated.verda_project import Project, market, require
+from nodestack.errors import parts_of
 
 __all__ = ["CLIENT_ID", "CLIENT_SECRET", "Project", "application", "market"]
 
@@ -190,8 +191,7 @@ async def _read(request: Request, kind: type[Body]) -> Body:
     try:
         return kind.model_validate_json(await request.body())
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise Refused(Why.INVALID, wrong) from error
+        raise Refused(Why.INVALID, "; ".join(parts_of(error))) from error
 
 
 def _say(refused: Refused) -> Response:
