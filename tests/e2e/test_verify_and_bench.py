@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -64,6 +65,17 @@ def test_every_gate_of_a_node_that_serves_passes(project: Project) -> None:
     assert len(checks["smoke"]) == len(told["gates"][1]["checks"]) >= 11
     assert checks["fabric"]
     assert re.search(r"smoke: (\d+) of \1 checks passed", project.make("verify").text)
+
+
+def test_ten_pairs_say_what_the_gateway_costs_before_a_real_engine(
+    project: Project, record_property: Callable[[str, object], None]
+) -> None:
+    run = project.shell(".venv/bin/python -m benchmarks.gateway_vllm --pairs 10 --record ratios.json")
+    assert run.status == 0, run.text
+    for what in ("time to first token", "whole reply"):
+        assert re.search(rf"^{what}: through the gateway [\d.]+ of direct, 95 % interval .*, 10 pairs$", run.text, re.M)
+    for figure, value in json.loads((project.root / "ratios.json").read_text(encoding="utf-8")).items():
+        record_property(figure, value)
 
 
 def test_the_nodes_own_timer_asks_little_and_tells_the_monitoring(project: Project) -> None:
