@@ -16,7 +16,7 @@ STEPS = {
     for title, text in re.findall(r"^## \d\. (.+?)\n(.*?)(?=^## |\Z)", PAGE, flags=re.M | re.S)
 }
 SAID = {
-    "Install": "nothing is wrong",
+    "Install": "nothing wrong",
     "This machine": '"object":"chat.completion"',
     "Development": "may be brought up",
     "Production": "may be brought up",

@@ -14,6 +14,7 @@ import pytest
 
 from nodestack.clouds.base import Node
 from nodestack.provisioning import keys
+from tests.drills import DIRECTORY as DRILLS
 from tests.e2e.project import NODE, ROOT, Project
 from tests.playbooks.monitoring import dashboard
 from tests.playbooks.monitoring.conftest import Watched
@@ -95,12 +96,15 @@ def test_every_panel_of_the_dashboard_has_data(watched: Watched, pressure: objec
     assert empty <= dashboard.may_be_empty(), empty
 
 
-def test_the_panels_are_drawn_for_whoever_looks(watched: Watched, pressure: object, tmp_path: Path) -> None:
+def test_the_panels_are_drawn_for_whoever_looks(watched: Watched, pressure: object) -> None:
+    """It stays beside the drills' figures."""
+    DRILLS.mkdir(parents=True, exist_ok=True)
+    picture = DRILLS / "dashboard.png"
     with watched.tunnel(9090) as url:
-        command = [sys.executable, "-m", "tests.playbooks.monitoring.picture", url, str(tmp_path / "dashboard.png")]
+        command = [sys.executable, "-m", "tests.playbooks.monitoring.picture", url, str(picture)]
         drawn = subprocess.run([*command, "--minutes", "4"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert drawn.returncode == 0, drawn.stderr
-    assert (tmp_path / "dashboard.png").stat().st_size > 100_000
+    assert picture.stat().st_size > 100_000
 
 
 def test_it_ends_with_the_pressure_of_which_every_reply_was_whole(

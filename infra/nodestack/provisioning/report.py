@@ -87,6 +87,7 @@ class WeightsResult(_Result):
     """What was fetched and verified last.
 
     Attributes:
+        fetch_seconds: Until the last byte that was fetched was on the disk, in s; the rest of `seconds` verified it.
         hub: Whether the hub was asked for the manifest, or why the recorded one was enough; "" where it failed before.
         former_commit: What is still on the volume, verified, to go back to; "" for nothing.
         freed_bytes: Room that was freed by removing what is neither current nor former.
@@ -102,6 +103,7 @@ class WeightsResult(_Result):
     fetched_files: tuple[str, ...]
     fetched_bytes: int
     seconds: float
+    fetch_seconds: float = 0.0
     hub: str = ""
     former_commit: str = ""
     freed_bytes: int = 0

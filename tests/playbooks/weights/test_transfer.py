@@ -1,16 +1,20 @@
 """Transfers: how fast they may be, what is borne with, and to whom the token goes."""
 
+import hashlib
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nodestack_weights import patience, streams
 from nodestack_weights.patience import Patience
 from nodestack_weights.throttle import Throttle
+from nodestack_weights.transfer import Stopped
 from nodestack_weights.writing import Growing
 
 from nodestack.clouds.local import tiny_model
@@ -151,13 +155,63 @@ def test_what_grew_in_two_runs_has_the_hash_of_the_whole(tmp_path: Path) -> None
     with Growing(tmp_path / "part") as file:
         file.append(b"first ")
     with Growing(tmp_path / "part") as file:
-        file.hash_beginning(lambda: None)
         file.append(b"second")
-        assert (file.size, file.finish()) == (12, "92088ec140fc553e4b1ede202edccb65a807bbf8a38d765a3ad38013c0f13688")
+        file.settle()
+        assert (file.size, file.sha256(lambda: None)) == (12, hashlib.sha256(b"first second").hexdigest())
+    assert (tmp_path / "part").read_bytes() == b"first second"
+
+
+def test_what_is_begun_anew_has_the_hash_of_what_is_there_then(tmp_path: Path) -> None:
+    pieces = [bytes([number]) * 700_000 for number in range(9)]
+    with Growing(tmp_path / "part") as file:
+        for piece in pieces:
+            file.append(piece)
         file.clear()
-        file.append(b"anew")
-        assert file.size == 4
-    assert (tmp_path / "part").read_bytes() == b"anew"
+        for piece in reversed(pieces):
+            file.append(piece)
+        assert file.size == 9 * 700_000
+        assert file.sha256(lambda: None) == hashlib.sha256(b"".join(reversed(pieces))).hexdigest()
+    assert (tmp_path / "part").read_bytes() == b"".join(reversed(pieces))
+
+
+def test_bytes_come_in_while_those_before_them_are_not_hashed_yet(tmp_path: Path, monkeypatch: Any) -> None:
+    may_read, read = threading.Event(), os.preadv
+
+    def held_up(*arguments: Any) -> int:
+        may_read.wait(10)
+        return read(*arguments)
+
+    monkeypatch.setattr(os, "preadv", held_up)
+    with Growing(tmp_path / "part") as file:
+        for _ in range(4):
+            file.append(b"x" * (1 << 20))
+        file.settle()
+        assert (tmp_path / "part").stat().st_size == 4 << 20
+        may_read.set()
+        assert file.sha256(lambda: None) == hashlib.sha256(b"x" * (4 << 20)).hexdigest()
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_the_hash(tmp_path: Path, monkeypatch: Any) -> None:
+    def stop() -> None:
+        raise Stopped
+
+    may_read = threading.Event()
+    monkeypatch.setattr(os, "preadv", lambda *_: may_read.wait(10) and 0)
+    with pytest.raises(Stopped), Growing(tmp_path / "part") as file:
+        file.append(b"x")
+        try:
+            file.sha256(stop)
+        finally:
+            may_read.set()
+    assert (tmp_path / "part").read_bytes() == b"x", "what came in is kept"
+
+
+def test_a_file_that_another_shortened_is_no_whole_one(tmp_path: Path) -> None:
+    with Growing(tmp_path / "part") as file:
+        file.append(b"x" * 100)
+        os.truncate(tmp_path / "part", 50)
+        with pytest.raises(OSError, match="ends at byte 50 of 100"):
+            file.sha256(lambda: None)
 
 
 def test_a_proxy_is_used_and_the_token_for_the_hub_is_not_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

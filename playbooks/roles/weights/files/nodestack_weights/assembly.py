@@ -3,6 +3,7 @@
 import errno
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,6 +55,7 @@ class Outcome(NamedTuple):
         hub: "asked", or why the hub was not needed, or its word could not be had.
         collected: What was removed because nobody needs it.
         former_commit: What a rollback would find verified on the volume; "" for nothing.
+        on_disk_at: When the last byte that was fetched was on the disk, on the monotonic clock; None where none was.
     """
 
     manifest: Manifest
@@ -62,6 +64,7 @@ class Outcome(NamedTuple):
     hub: str
     collected: Collected
     former_commit: str
+    on_disk_at: float | None
 
 
 class Assembly:
@@ -74,6 +77,7 @@ class Assembly:
         self._failed = threading.Event()
         self._progress = progress
         self._fetched: list[Entry] = []
+        self._on_disk_at: float | None = None
         self._collected = Collected()
         self._throttle = Throttle(order.limit_bytes_per_s)
 
@@ -97,7 +101,7 @@ class Assembly:
             self._collect()
             changed = True
         fetched, former = tuple(sorted(self._fetched)), self._places.former_commit()
-        return Outcome(found, fetched, changed, hub, self._collected, former)
+        return Outcome(found, fetched, changed, hub, self._collected, former, self._on_disk_at)
 
     def _manifest(self) -> tuple[Manifest, str]:
         """Return what the commit must consist of, and how that is known."""
@@ -229,7 +233,10 @@ class Assembly:
     def _transport(self, text: str, total_bytes: int, done_bytes: int) -> Transport:
         on_bytes = self._progress.begin(text, total_bytes, done_bytes)
         stopped = lambda: self._stop() or self._failed.is_set()  # noqa: E731 - named for the line below
-        return Transport(self._order.source, self._order.patience, self._throttle, on_bytes, stopped)
+        return Transport(self._order.source, self._order.patience, self._throttle, on_bytes, self._on_disk, stopped)
+
+    def _on_disk(self) -> None:
+        self._on_disk_at = time.monotonic()
 
     def _make_room(self, needed_bytes: int) -> None:
         """Remove what nobody needs if the volume is too full otherwise; refuse if that does not help."""

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = f"{error.filename or options.root}: {error.strerror or error}: look at the volume, then run again"
         _keep(options, {"pass": False, "error": text}, began)
         return _say(text, _EXIT_FAILED)
-    result = _keep(options, _describe(outcome), began)
+    result = _keep(options, _describe(outcome, began), began)
     sys.stdout.write(json.dumps({**result, "changed": outcome.changed}) + "\n")
     return 0
 
@@ -74,7 +74,7 @@ def _run(order: Order, options: argparse.Namespace, stop: guard.Stop) -> Outcome
         return Assembly(order, stop, progress).run()
 
 
-def _describe(outcome: Outcome) -> _Result:
+def _describe(outcome: Outcome, began: float) -> _Result:
     return {
         "pass": True,
         "manifest_sha256": outcome.manifest.digest(),
@@ -82,6 +82,7 @@ def _describe(outcome: Outcome) -> _Result:
         "bytes": outcome.manifest.size_bytes,
         "fetched_files": [entry.path for entry in outcome.fetched],
         "fetched_bytes": sum(entry.size for entry in outcome.fetched),
+        "fetch_seconds": round(outcome.on_disk_at - began, 2) if outcome.on_disk_at else 0.0,
         "hub": outcome.hub,
         "former_commit": outcome.former_commit,
         "freed_bytes": outcome.collected.freed_bytes,

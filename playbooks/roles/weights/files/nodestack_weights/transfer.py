@@ -2,8 +2,8 @@
 
 `hf_hub_download` does not continue a former process's download since huggingface_hub 1.18 (its temporary files have
 random names and are removed on failure), and Xet storage writes files out of order. A beginning that is only ever
-appended to can be continued after any kill, so files come over plain HTTP here, several at once, and are hashed on
-their way. Each attempt asks the hub itself: a signed address that it redirects to is used once.
+appended to can be continued after any kill, so files come over plain HTTP here, several at once, and are hashed
+behind that. Each attempt asks the hub itself: a signed address that it redirects to is used once.
 """
 
 import time
@@ -47,6 +47,7 @@ class Transport(NamedTuple):
         patience: When to drop a connection, when to give up.
         throttle: The bandwidth that all files share.
         on_bytes: Gets the number of bytes that came in; negative when some had to be thrown away.
+        on_disk: Called when a whole file is on the disk, before its hash is known.
         stopped: Once true, Stopped is raised at the next piece.
     """
 
@@ -54,6 +55,7 @@ class Transport(NamedTuple):
     patience: Patience
     throttle: Throttle
     on_bytes: Callable[[int], None]
+    on_disk: Callable[[], None]
     stopped: Callable[[], bool]
 
     def fetch(self, path: str, size: int, part: Path) -> str:
@@ -66,14 +68,13 @@ class Transport(NamedTuple):
 
         Raises:
             WeightsError: The hub refuses the file, or nothing comes any more.
-            OSError: It cannot be written.
+            OSError: It cannot be written or read.
             Stopped: The run was asked to end; what came in is kept.
         """
         part.parent.mkdir(parents=True, exist_ok=True)
         with Growing(part) as file:
             if file.size > size:
                 self._throw_away(file)
-            file.hash_beginning(self._end_if_stopped)
             fruitless = 0
             while (before := file.size) < size:
                 ended = self._continue(path, file, size)
@@ -85,7 +86,9 @@ class Transport(NamedTuple):
                     )
                 if fruitless:
                     pause(self.patience.pause_s(fruitless, ended.pause_s), self._end_if_stopped)
-            return file.finish()
+            file.settle()
+            self.on_disk()
+            return file.sha256(self._end_if_stopped)
 
     def _continue(self, path: str, file: Growing, size: int) -> _Dropped:
         """Append what one connection brings; return why it ended."""

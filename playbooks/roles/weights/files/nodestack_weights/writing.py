@@ -1,13 +1,13 @@
-"""A file that only grows, hashed as it is written, and on its way to the disk while more comes in."""
+"""A file that only grows: on its way to the disk while more comes in, and hashed behind that."""
 
 import ctypes
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-_PIECE_BYTES = 1 << 20
+from nodestack_weights.trailing import Trailing
+
 _FLUSH_BYTES = 32 << 20
 _START_WRITING = 2
 """SYNC_FILE_RANGE_WRITE of sync_file_range(2)."""
@@ -22,9 +22,8 @@ class Growing:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a+b", buffering=0)
-        self._flushed = 0
-        self._digest = hashlib.sha256()
-        self.size = self._file.seek(0, os.SEEK_END)
+        self.size = self._flushed = self._file.seek(0, os.SEEK_END)
+        self._hash = Trailing(self._file.fileno(), self.size)
 
     def __enter__(self) -> "Growing":
         return self
@@ -32,28 +31,18 @@ class Growing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._hash.end()
         self._file.close()
-
-    def hash_beginning(self, check: Callable[[], None]) -> None:
-        """Hash what another run left here; `check` is called now and then and may raise."""
-        self._digest, self._flushed = hashlib.sha256(), self.size
-        self._file.seek(0)
-        piece, left = bytearray(_PIECE_BYTES), self.size
-        with memoryview(piece) as view:
-            while left and (count := self._file.readinto(view[: min(left, _PIECE_BYTES)])):
-                self._digest.update(view[:count])
-                left -= count
-                check()
 
     def append(self, piece: bytes) -> None:
         """Add bytes at the end."""
         view = memoryview(piece)
         while view:
+            # A full disk may take a part of a piece.
             count = self._file.write(view)
-            # What is hashed is what was written: a full disk may take a part of a piece.
-            self._digest.update(view[:count])
             self.size += count
             view = view[count:]
+        self._hash.grew(self.size)
         if self.size - self._flushed >= _FLUSH_BYTES:
             # Otherwise a host with a terabyte of memory collects a fifth of it before the disk has anything to do.
             _start_writing(self._file.fileno(), self._flushed, self.size - self._flushed)
@@ -61,13 +50,18 @@ class Growing:
 
     def clear(self) -> None:
         """Begin anew."""
+        self._hash.end()
         self._file.truncate(0)
-        self._digest, self._flushed, self.size = hashlib.sha256(), 0, 0
+        self.size = self._flushed = 0
+        self._hash = Trailing(self._file.fileno(), 0)
 
-    def finish(self) -> str:
-        """Have all of it on the disk and return its SHA-256."""
+    def settle(self) -> None:
+        """Have all of it on the disk."""
         os.fsync(self._file.fileno())
-        return self._digest.hexdigest()
+
+    def sha256(self, check: Callable[[], None]) -> str:
+        """Return the hash of all of it, once that is known; `check` is called now and then and may raise."""
+        return self._hash.digest(check)
 
 
 def _start_writing(descriptor: int, offset: int, count: int) -> None:
