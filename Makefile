@@ -102,7 +102,9 @@ qualify-environments: ## Run all that environments promise: policies on every st
 	@$(BOOTSTRAP) venv check engine local
 	@$(PY) -m pytest -p tests.drills tests/policies tests/review tests/ci tests/components tests/settings tests/docs \
 		$(addprefix tests/commands/test_,environments.py policies.py explain.py stacks.py) tests/automation \
-		$(addprefix tests/lifecycle/test_,watch.py journal.py) tests/provisioning/test_idle.py tests/e2e/test_spot.py
+		$(addprefix tests/lifecycle/test_,watch.py journal.py) tests/provisioning/test_idle.py \
+		$(addprefix tests/plugin/test_,two_stacks_in_one_account.py lost_state.py) \
+		$(addprefix tests/e2e/test_,first_steps.py spot.py)
 
 setup: ## Set up this machine and nothing more
 	@$(BOOTSTRAP) venv check engine $(NODES)

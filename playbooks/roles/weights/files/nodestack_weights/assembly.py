@@ -1,11 +1,7 @@
 """From what is on the volume and what the hub lists to a verified commit that is the current one."""
 
-import errno
 import shutil
-import threading
-import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +11,10 @@ from nodestack_weights.guard import Progress, Stop
 from nodestack_weights.hub import Listed, Source
 from nodestack_weights.layout import Layout, sync_directory
 from nodestack_weights.manifest import Entry, Manifest
+from nodestack_weights.parallel import Fetching
 from nodestack_weights.patience import Patience
 from nodestack_weights.records import Record, Records, Stamp, kept_manifest, stamp
-from nodestack_weights.throttle import Throttle
-from nodestack_weights.transfer import Stopped, Transport
+from nodestack_weights.transfer import Stopped
 
 _LISTING_TIMEOUT_S = 60.0
 
@@ -74,12 +70,17 @@ class Assembly:
         self._order = order
         self._places = order.places
         self._stop = stop
-        self._failed = threading.Event()
         self._progress = progress
-        self._fetched: list[Entry] = []
-        self._on_disk_at: float | None = None
         self._collected = Collected()
-        self._throttle = Throttle(order.limit_bytes_per_s)
+        self._fetching = Fetching(
+            order.source,
+            order.places,
+            workers=order.workers,
+            patience=order.patience,
+            limit_bytes_per_s=order.limit_bytes_per_s,
+            progress=progress,
+            stop=stop,
+        )
 
     def run(self) -> Outcome:
         """Bring the volume up to date; each step leaves what was verified before as it was.
@@ -95,13 +96,13 @@ class Assembly:
         missing = [entry for entry in suspects if entry.path not in stamps]
         self._fetch(missing)
         removed = self._publish(found, missing)
-        changed = self._record(found, stamps, missing) or removed or bool(self._fetched)
+        changed = self._record(found, stamps, missing) or removed or bool(self._fetching.fetched)
         if not self._places.is_current():
             self._places.make_current()
             self._collect()
             changed = True
-        fetched, former = tuple(sorted(self._fetched)), self._places.former_commit()
-        return Outcome(found, fetched, changed, hub, self._collected, former, self._on_disk_at)
+        fetched, former = tuple(sorted(self._fetching.fetched)), self._places.former_commit()
+        return Outcome(found, fetched, changed, hub, self._collected, former, self._fetching.on_disk_at)
 
     def _manifest(self) -> tuple[Manifest, str]:
         """Return what the commit must consist of, and how that is known."""
@@ -154,9 +155,9 @@ class Assembly:
         absent = [file for file in listed if file.sha256 is None and self._place_of_small(file) is None]
         total = sum(file.size for file in absent)
         self._make_room(total)
-        transport = self._transport("fetching the small files", total, 0)
+        transport = self._fetching.begin("fetching the small files", total, 0)
         for file in absent:
-            part = self._part(file.path)
+            part = self._fetching.part(file.path)
             part.unlink(missing_ok=True)
             transport.fetch(file.path, file.size, part)
             if not file.is_content_of(part):
@@ -165,7 +166,7 @@ class Assembly:
                 )
             part.replace(self._places.staging / file.path)
         entries = {file.path: Entry(file.path, file.size, file.sha256 or self._hash_of_small(file)) for file in listed}
-        self._fetched += [entries[file.path] for file in absent]
+        self._fetching.fetched += [entries[file.path] for file in absent]
         return manifest.make(self._places.repository, self._places.commit, entries.values())
 
     def _place_of_small(self, file: Listed) -> Path | None:
@@ -191,52 +192,9 @@ class Assembly:
         staged = self._verified(self._places.staging, missing, "verifying what was fetched before")
         wanted = [entry for entry in missing if entry.path not in staged]
         total = sum(entry.size for entry in wanted)
-        begun = sum(min(room.size_of(self._part(entry.path)), entry.size) for entry in wanted)
+        begun = sum(min(room.size_of(self._fetching.part(entry.path)), entry.size) for entry in wanted)
         self._make_room(total - begun)
-        transport = self._transport("fetching", total, begun)
-        # The largest first: at the end there are small ones to share the line, and not one shard that has it alone.
-        in_order = sorted(wanted, key=lambda entry: entry.size, reverse=True)
-        with ThreadPoolExecutor(self._order.workers) as pool:
-            running = [pool.submit(self._fetch_or_end_others, transport, entry) for entry in in_order]
-        errors = [error for future in running if (error := future.exception()) is not None]
-        for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):
-            raise error
-
-    def _fetch_or_end_others(self, transport: Transport, entry: Entry) -> None:
-        try:
-            self._fetch_one(transport, entry)
-        except BaseException:
-            self._failed.set()
-            raise
-
-    def _fetch_one(self, transport: Transport, entry: Entry) -> None:
-        part = self._part(entry.path)
-        continued = room.size_of(part) > 0
-        while True:
-            try:
-                found = transport.fetch(entry.path, entry.size, part)
-            except OSError as error:
-                if error.errno == errno.ENOSPC:
-                    raise room.shortage(self._places, entry.size - room.size_of(part)) from error
-                raise
-            if found == entry.sha256:
-                part.replace(self._places.staging / entry.path)
-                self._fetched.append(entry)
-                return
-            transport.on_bytes(-entry.size)
-            part.unlink()
-            if not continued:
-                raise WeightsError(f"{entry.path} came with SHA-256 {found} instead of {entry.sha256}: try another hub")
-            # What it was continued from may have been damaged: once more, all of it.
-            continued = False
-
-    def _transport(self, text: str, total_bytes: int, done_bytes: int) -> Transport:
-        on_bytes = self._progress.begin(text, total_bytes, done_bytes)
-        stopped = lambda: self._stop() or self._failed.is_set()  # noqa: E731 - named for the line below
-        return Transport(self._order.source, self._order.patience, self._throttle, on_bytes, self._on_disk, stopped)
-
-    def _on_disk(self) -> None:
-        self._on_disk_at = time.monotonic()
+        self._fetching.fetch(wanted, self._fetching.begin("fetching", total, begun))
 
     def _make_room(self, needed_bytes: int) -> None:
         """Remove what nobody needs if the volume is too full otherwise; refuse if that does not help."""
@@ -250,9 +208,6 @@ class Assembly:
     def _end_if_stopped(self) -> None:
         if self._stop():
             raise Stopped
-
-    def _part(self, path: str) -> Path:
-        return self._places.staging / f"{path}.part"
 
     def _publish(self, found: Manifest, missing: Sequence[Entry]) -> bool:
         """Put what was fetched into its place; return whether something was there that the commit does not have."""
