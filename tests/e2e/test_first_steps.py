@@ -31,7 +31,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Return a newcomer's clone, which git knows, and tear down whatever a failed step left."""
     root = tmp_path_factory.mktemp("a newcomer") / "nodestack"
     project = clone(root)
-    begun = project.shell("git init -q -b main . && git add -A && git commit -q -m begun")
+    begun = project.shell(
+        "git init -q -b main . && echo runs.log >> .git/info/exclude && git add -A && git commit -q -m begun"
+    )
     assert begun.status == 0, begun.text
     yield project
     project.make("purge", "YES=1")
