@@ -191,6 +191,17 @@ def test_bytes_come_in_while_those_before_them_are_not_hashed_yet(tmp_path: Path
         assert file.sha256(lambda: None) == hashlib.sha256(b"x" * (4 << 20)).hexdigest()
 
 
+def test_hashing_gives_way_until_the_file_is_whole_and_then_does_not(tmp_path: Path, monkeypatch: Any) -> None:
+    """On a machine whose cores are all taken it would never end."""
+    policies: list[int] = []
+    monkeypatch.setattr(os, "sched_setscheduler", lambda _, policy, __: policies.append(policy))
+    with Growing(tmp_path / "part") as file:
+        file.append(b"x" * (1 << 20))
+        file.append(b"y")
+        file.sha256(lambda: None)
+    assert policies == [os.SCHED_IDLE, os.SCHED_OTHER]
+
+
 def test_a_run_that_is_stopped_does_not_wait_for_the_hash(tmp_path: Path, monkeypatch: Any) -> None:
     def stop() -> None:
         raise Stopped

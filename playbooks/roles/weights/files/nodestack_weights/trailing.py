@@ -8,15 +8,15 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 _PIECE_BYTES = 1 << 20
 _CHECK_S = 0.2
-_LOWEST_PRIORITY = 19
+_LANES = threading.Semaphore(len(os.sched_getaffinity(0)))
+"""As many files are hashed at a time as there are cores: more would only take turns, also at the interpreter's lock."""
 
 
 class Trailing:
-    """Hashes a file from its beginning on, in a thread that gives way to all others."""
+    """Hashes a file from its beginning on, in a thread that gives way to all others until the file is whole."""
 
     def __init__(self, descriptor: int, size: int) -> None:
         self._descriptor = descriptor
@@ -58,8 +58,6 @@ class Trailing:
         self._thread.join()
 
     def _run(self) -> None:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
         try:
             self._hash()
         except OSError as error:
@@ -67,13 +65,17 @@ class Trailing:
 
     def _hash(self) -> None:
         hashed, piece = 0, bytearray(_PIECE_BYTES)
+        gives_way = _take_turns(os.SCHED_IDLE)
         with memoryview(piece) as view:
             while (there := self._wait_for_more_than(hashed)) > hashed:
-                # Read again from memory, where what was just written still is.
-                count = os.preadv(self._descriptor, [view[: min(there - hashed, _PIECE_BYTES)]], hashed)
-                if not count:
-                    raise OSError(None, f"the file ends at byte {hashed} of {there} that were written to it")
-                self._digest.update(view[:count])
+                if gives_way and self._is_whole:
+                    gives_way = not _take_turns(os.SCHED_OTHER)
+                with _LANES:
+                    # Read again from memory, where what was just written still is.
+                    count = os.preadv(self._descriptor, [view[: min(there - hashed, _PIECE_BYTES)]], hashed)
+                    if not count:
+                        raise OSError(None, f"the file ends at byte {hashed} of {there} that were written to it")
+                    self._digest.update(view[:count])
                 hashed += count
 
     def _wait_for_more_than(self, hashed: int) -> int:
@@ -81,3 +83,12 @@ class Trailing:
         with self._changed:
             self._changed.wait_for(lambda: self._is_ended or self._is_whole or self._size - hashed >= _PIECE_BYTES)
             return hashed if self._is_ended else self._size
+
+
+def _take_turns(policy: int) -> bool:
+    """Have this thread get the cores as a policy says; return whether that may be had."""
+    try:
+        os.sched_setscheduler(0, policy, os.sched_param(0))
+    except OSError:
+        return False
+    return True
