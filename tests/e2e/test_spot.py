@@ -217,7 +217,7 @@ def test_a_node_says_for_how_long_no_client_asked(project: Watched) -> None:
 
 
 def test_parked_it_costs_what_its_volume_does_and_unparked_it_fetches_nothing(project: Watched) -> None:
-    project.unwatch(signal.SIGINT)
+    project.unwatch(signal.SIGTERM)
     asked, orders = len(project.hub_requests()), project.orders()
     parked = project.shell(f".venv/bin/nodestack park --stack {project.stack}")
     assert parked.status == 0, parked.text
@@ -225,7 +225,7 @@ def test_parked_it_costs_what_its_volume_does_and_unparked_it_fetches_nothing(pr
     project.watch()
     time.sleep(30)
     assert project.orders() == orders, "the watch leaves it parked"
-    project.unwatch(signal.SIGINT)
+    project.unwatch(signal.SIGTERM)
     unparked = project.shell(f".venv/bin/nodestack unpark --stack {project.stack}")
     assert unparked.status == 0, unparked.text
     project.until("it serves", project.serves)
