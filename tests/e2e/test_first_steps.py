@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,7 @@ SAID = {
     "Development": "may be brought up",
     "Production": "may be brought up",
     "Spot": "after: ",
-    "CI": "",
+    "CI": "",  # What it says is in files, looked at by a test of their own.
 }
 """What a step's commands say, among much else."""
 
@@ -42,7 +41,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 @pytest.fixture(autouse=True)
-def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commit as somebody, and have no cloud's key."""
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "newcomer")
@@ -64,6 +63,12 @@ def test_a_step_works_as_printed(project: Project, step: str) -> None:
         assert run.status == 0, f"{block}\n{run.text}"
         said += run.text
     assert SAID[step] in said
+
+
+def test_ci_reviewed_both_stacks(project: Project) -> None:
+    for stack in ("dev", "production"):
+        assert (project.root / "review" / f"{stack}.status").read_text(encoding="utf-8") == "0\n"
+        assert "may be brought up" in (project.root / "review" / f"{stack}.md").read_text(encoding="utf-8")
 
 
 def test_no_node_is_left_and_what_git_tracks_is_committed(project: Project) -> None:

@@ -8,37 +8,15 @@ from typing import NamedTuple
 from nodestack_weights import WeightsError, garbage, manifest, room, tree
 from nodestack_weights.garbage import Collected
 from nodestack_weights.guard import Progress, Stop
-from nodestack_weights.hub import Listed, Source
-from nodestack_weights.layout import Layout, sync_directory
+from nodestack_weights.hub import Listed
+from nodestack_weights.layout import sync_directory
 from nodestack_weights.manifest import Entry, Manifest
+from nodestack_weights.order import Order
 from nodestack_weights.parallel import Fetching
-from nodestack_weights.patience import Patience
-from nodestack_weights.records import Record, Records, Stamp, kept_manifest, stamp
+from nodestack_weights.records import Record, Stamp, kept_manifest, stamp
 from nodestack_weights.transfer import Stopped
 
 _LISTING_TIMEOUT_S = 60.0
-
-
-class Order(NamedTuple):
-    """What is asked for.
-
-    Attributes:
-        source: The commit on its hub.
-        places: Where it goes.
-        expected_manifest_sha256: Digest recorded for the commit before; "" when there is none.
-        records: Where this node records what it verified.
-        workers: How many files are fetched at once.
-        patience: How long to bear with a transfer.
-        limit_bytes_per_s: Bandwidth that all files share; 0 for all there is.
-    """
-
-    source: Source
-    places: Layout
-    expected_manifest_sha256: str
-    records: Records
-    workers: int
-    patience: Patience
-    limit_bytes_per_s: float
 
 
 class Outcome(NamedTuple):
@@ -72,15 +50,7 @@ class Assembly:
         self._stop = stop
         self._progress = progress
         self._collected = Collected()
-        self._fetching = Fetching(
-            order.source,
-            order.places,
-            workers=order.workers,
-            patience=order.patience,
-            limit_bytes_per_s=order.limit_bytes_per_s,
-            progress=progress,
-            stop=stop,
-        )
+        self._fetching = Fetching(order, stop, progress)
 
     def run(self) -> Outcome:
         """Bring the volume up to date; each step leaves what was verified before as it was.

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nodestack_weights import WeightsError, guard, hub, layout, manifest
-from nodestack_weights.assembly import Assembly, Order, Outcome, is_assembled
+from nodestack_weights.assembly import Assembly, Outcome, is_assembled
+from nodestack_weights.order import Order
 from nodestack_weights.patience import Patience
 from nodestack_weights.records import Records
 from nodestack_weights.transfer import Stopped

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from nodestack_weights import WeightsError, room
 from nodestack_weights.guard import Progress
-from nodestack_weights.hub import Source
-from nodestack_weights.layout import Layout
 from nodestack_weights.manifest import Entry
-from nodestack_weights.patience import Patience
+from nodestack_weights.order import Order
 from nodestack_weights.throttle import Throttle
 from nodestack_weights.transfer import Stopped, Transport
 
@@ -25,33 +23,20 @@ class Fetching:
         on_disk_at: When the last of it was on the disk, on the monotonic clock; None before anything was.
     """
 
-    def __init__(  # noqa: PLR0913 - each is what one fetch is made of
-        self,
-        source: Source,
-        places: Layout,
-        *,
-        workers: int,
-        patience: Patience,
-        limit_bytes_per_s: float,
-        progress: Progress,
-        stop: Callable[[], bool],
-    ) -> None:
+    def __init__(self, order: Order, stop: Callable[[], bool], progress: Progress) -> None:
         self.fetched: list[Entry] = []
         self.on_disk_at: float | None = None
-        self._source = source
-        self._places = places
-        self._workers = workers
-        self._patience = patience
-        self._throttle = Throttle(limit_bytes_per_s)
-        self._progress = progress
+        self._order = order
+        self._places = order.places
+        self._throttle = Throttle(order.limit_bytes_per_s)
         self._stop = stop
+        self._progress = progress
         self._failed = threading.Event()
 
     def begin(self, text: str, total_bytes: int, done_bytes: int) -> Transport:
         """Name what is fetched next and how much of it is there, and return what fetches it."""
-        on_bytes = self._progress.begin(text, total_bytes, done_bytes)
-        stopped = lambda: self._stop() or self._failed.is_set()  # noqa: E731 - named for the line below
-        return Transport(self._source, self._patience, self._throttle, on_bytes, self._on_disk, stopped)
+        order, on_bytes = self._order, self._progress.begin(text, total_bytes, done_bytes)
+        return Transport(order.source, order.patience, self._throttle, on_bytes, self._on_disk, self._is_over)
 
     def fetch(self, wanted: Sequence[Entry], transport: Transport) -> None:
         """Have each of these files in the staging directory, whole and verified.
@@ -62,7 +47,7 @@ class Fetching:
         """
         # The largest first: at the end there are small ones to share the line, and not one shard that has it alone.
         in_order = sorted(wanted, key=lambda entry: entry.size, reverse=True)
-        with ThreadPoolExecutor(self._workers) as pool:
+        with ThreadPoolExecutor(self._order.workers) as pool:
             running = [pool.submit(self._fetch_or_end_others, transport, entry) for entry in in_order]
         errors = [error for future in running if (error := future.exception()) is not None]
         for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):
@@ -71,6 +56,9 @@ class Fetching:
     def part(self, path: str) -> Path:
         """Return where the beginning of a file is."""
         return self._places.staging / f"{path}.part"
+
+    def _is_over(self) -> bool:
+        return self._stop() or self._failed.is_set()
 
     def _on_disk(self) -> None:
         self.on_disk_at = time.monotonic()
