@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.vllm, pytest.mark.q
 
 SEED = 7
 PREEMPTIONS = 20
+POLL_S = 20
 PATIENCE_S = 900
 ENGINE_RESULT = "/var/lib/nodestack/results/engine.json"
 TIMED = 5
@@ -134,7 +135,7 @@ def account(project: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_watched_stack_comes_up(project: Watched) -> None:
     project.up()
-    project.configure("watch", fallbacks=["region"], poll_s=20)
+    project.configure("watch", fallbacks=["region"], poll_s=POLL_S)
     project.watch()
     project.until("it serves", project.serves)
     assert project.shard_bytes() == SHARDS
@@ -172,7 +173,12 @@ def test_after_each_of_20_preemptions_at_random_moments_it_serves_again(project:
 def test_outside_boot_and_load_a_replacement_takes_a_minute_at_most(
     project: Watched, record_property: Callable[[str, object], None]
 ) -> None:
-    timed = [replaced(project) for _ in range(TIMED)]
+    chance = random.Random(SEED)  # noqa: S311 - moments, no secrets
+    timed = []
+    for _ in range(TIMED):
+        # The watch has just looked: at which moment between two looks a node is taken is up to chance.
+        time.sleep(chance.uniform(0, POLL_S))
+        timed.append(replaced(project))
     median = {phase: round(statistics.median(one[phase] for one in timed), 1) for phase in timed[0]}
     record_property("replaced, median seconds by phase", median)
     assert median["all"] - median["boot"] - median["engine"] <= MOST_SECONDS_OF_OURS, timed

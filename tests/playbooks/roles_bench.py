@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nodestack.clouds.local import drivers, hardware
-from nodestack.provisioning.workspace import PLAYBOOKS
+from nodestack.provisioning.workspace import ANSIBLE, PLAYBOOKS
 from tests.playbooks.reached import Play, Reached, booted
 
 DOCUMENT: dict[str, Any] = {
@@ -70,7 +70,7 @@ class Bench(Reached):
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_SSH_RETRIES": "5"},
+            env={**os.environ, **ANSIBLE, "ANSIBLE_SSH_RETRIES": "5"},
         )
         return Play(ended.returncode, ended.stdout + ended.stderr)
 

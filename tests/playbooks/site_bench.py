@@ -18,7 +18,7 @@ from nodestack.planning.document import node_document
 from nodestack.planning.plan import make_plan
 from nodestack.provisioning import authority
 from nodestack.provisioning.document import NodeDocument, document_sha256
-from nodestack.provisioning.workspace import PLAYBOOKS, Secrets
+from nodestack.provisioning.workspace import ANSIBLE, PLAYBOOKS, Secrets
 from nodestack.settings import parse
 from tests.playbooks.reached import Play, Reached, booted
 from tests.stacks import config
@@ -140,7 +140,7 @@ class Bench(Reached):
 
     def environment(self) -> dict[str, str]:
         """Return what Ansible runs with."""
-        return {**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_SSH_RETRIES": "5"}
+        return {**os.environ, **ANSIBLE, "ANSIBLE_SSH_RETRIES": "5"}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nodestack.provisioning.workspace import PLAYBOOKS
+from nodestack.provisioning.workspace import ANSIBLE, PLAYBOOKS
 
 SCRIPT = "#!/usr/bin/python3\nprint('a')\n"
 FILES = {"package/__init__.py": "", "package/a.py": "A = 1\n", "package/deep/b.py": "B = 1\n", "program": SCRIPT}
@@ -94,7 +94,7 @@ def played(directory: Path, term: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [program, "-i", "localhost,", "-e", f"term={term}", directory / "play.yml"],
         capture_output=True, text=True, check=False,
-        env=os.environ | {"ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg")},
+        env=os.environ | ANSIBLE,
     )  # fmt: skip
 
 

@@ -55,6 +55,11 @@ def sleeping(live: LiveNode) -> bool:
     return live.run(f"pgrep -fc '^sleep {LONG_S}' || true") != "0"
 
 
+def at_work(live: LiveNode) -> str:
+    """Return what a run has on the node: the task that sleeps, and the interpreters that live as long as the run."""
+    return live.run(f"pgrep -fa '^sleep {LONG_S}|[m]itogen' || true")
+
+
 def test_a_second_run_changes_nothing_and_says_how_the_node_is(live_node: LiveNode) -> None:
     live_node.apply("short.yml", smoke_timeout_s=0)
     again = live_node.apply("short.yml", smoke_timeout_s=0)
@@ -66,6 +71,7 @@ def test_a_second_run_changes_nothing_and_says_how_the_node_is(live_node: LiveNo
 def test_progress_shows_tasks_and_the_bytes_of_a_long_one(live_node: LiveNode) -> None:
     heard: list[str] = []
     live_node.apply("short.yml", smoke_timeout_s=3, progress=heard.append)
+    assert not at_work(live_node)
     assert "play · sleep for a while" in heard
     assert "weights: fetching, 3.1 of 4.0 MB (78 %)" in heard
 
@@ -128,7 +134,7 @@ def test_a_cancelled_run_ends_within_ten_seconds_here_and_there(live_node: LiveN
         live_node.apply("short.yml", smoke_timeout_s=LONG_S, cancelled=cancelled, progress=stop)
     assert time.monotonic() - asked[0] < 10
     assert not runs_here(live_node)
-    until(lambda: not sleeping(live_node))
+    until(lambda: not at_work(live_node))
 
 
 def killed_in_mid_play(live: LiveNode) -> "subprocess.Popen[str]":
@@ -150,6 +156,7 @@ def killed_in_mid_play(live: LiveNode) -> "subprocess.Popen[str]":
         if "sleep" in line:
             break
     until(lambda: sleeping(live))
+    assert "mitogen" in at_work(live)
     return process
 
 
@@ -159,7 +166,7 @@ def test_a_killed_controller_leaves_nothing_here_and_nothing_there(live_node: Li
     process.kill()
     process.wait()
     until(lambda: not directory.exists() and not processes.of_run(directory))
-    until(lambda: not sleeping(live_node))
+    until(lambda: not at_work(live_node))
     assert process.stdout is not None
     process.stdout.close()
 
@@ -174,7 +181,7 @@ def test_after_everything_was_killed_at_once_the_next_run_clears_what_is_left(li
     live_node.apply("short.yml", smoke_timeout_s=0)
     assert not runs_here(live_node)
     assert not processes.of_run(directory)
-    assert not sleeping(live_node)
+    assert not at_work(live_node)
     assert process.stdout is not None
     process.stdout.close()
 

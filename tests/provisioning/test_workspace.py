@@ -59,6 +59,7 @@ def test_the_child_gets_nothing_of_our_environment(monkeypatch: pytest.MonkeyPat
     assert (child["GRPC_VERBOSITY"], child["LANG"]) == ("ERROR", "C.UTF-8")
     assert child["ANSIBLE_HOST_KEY_CHECKING"] == "True"
     assert Path(child["ANSIBLE_CONFIG"]).is_file()
+    assert Path(child["ANSIBLE_STRATEGY_PLUGINS"], f"{child['ANSIBLE_STRATEGY']}.py").is_file()
 
 
 def test_secrets_are_files_of_their_owner_and_in_no_variable(connection: Connection) -> None:

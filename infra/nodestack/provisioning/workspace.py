@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ansible_mitogen
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from nodestack.provisioning import processes
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 """Where site.yml and the roles are: beside infra/ in the checkout."""
+
+ANSIBLE = {
+    "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
+    # One interpreter on the node for all tasks, instead of one for each.
+    "ANSIBLE_STRATEGY": "mitogen_linear",
+    "ANSIBLE_STRATEGY_PLUGINS": str(Path(next(iter(ansible_mitogen.__path__))) / "plugins" / "strategy"),
+}
+"""Environment that makes Ansible run as it does here, whatever it runs for."""
 
 HOST = "node"
 """Name of the one host in the inventory."""
@@ -139,6 +148,8 @@ def fill(  # noqa: PLR0913 - the parts of one run, each given by name
         "ansible_host": connection.address,
         "ansible_port": connection.port,
         "ansible_user": connection.user,
+        # The interpreter lives as long as the run, and is to be told from others' after it.
+        "ansible_python_interpreter": f"/usr/bin/env NODESTACK_RUN={run} /usr/bin/python3",
         "ansible_ssh_private_key_file": str(key),
         "ansible_control_path": str(directory / "mux"),
         "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={known_hosts} -o GlobalKnownHostsFile=/dev/null",
@@ -158,7 +169,7 @@ def environment(directory: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "GRPC_VERBOSITY": "ERROR",
-        "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
+        **ANSIBLE,
         # ansible-runner turns the check off unless told otherwise.
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         processes.MARK: str(directory),
