@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nodestack.clouds.local import drivers, hardware
-from nodestack.provisioning.workspace import ANSIBLE, PLAYBOOKS
+from nodestack.provisioning.workspace import ANSIBLE
 from tests.playbooks.reached import Play, Reached, booted
 
 DOCUMENT: dict[str, Any] = {
