@@ -181,13 +181,14 @@ def test_outside_boot_and_load_a_replacement_takes_a_minute_at_most(
         timed.append(replaced(project))
     median = {phase: round(statistics.median(one[phase] for one in timed), 1) for phase in timed[0]}
     record_property("replaced, median seconds by phase", median)
-    assert median["all"] - median["boot"] - median["engine"] <= MOST_SECONDS_OF_OURS, timed
+    assert median["ours"] <= MOST_SECONDS_OF_OURS, timed
 
 
 def replaced(project: Watched) -> dict[str, float]:
     """Have the node taken once, and return how long it took until another one served, in all and by phase.
 
-    The cloud's part is `boot`, from order to running; vLLM's is `engine`, from the unit's start to its first answer.
+    The cloud's part is `boot`, from order to running; vLLM's is `engine`, from the unit's start to its first answer; the
+    rest is `ours`.
     """
     at, begun = datetime.fromisoformat(project.control("report")["now"]), time.monotonic()
     assert project.preempt()
@@ -201,11 +202,14 @@ def replaced(project: Watched) -> dict[str, float]:
     noticed = next(entry.at for entry in project.journal.entries() if entry.at > at and entry.what == "trying")
     told = reach.run(find(project.checkout, project.stack).connection, f"cat {ENGINE_RESULT}", 30)
     roles: dict[str, float] = project.outputs()["phases"]
+    boot = (when["running"] - when["ordered"]).total_seconds()
+    engine: float = json.loads(told)["start_seconds"]
     return {
         "all": seconds,
+        "ours": seconds - boot - engine,
         "notice": (noticed - at).total_seconds(),
-        "boot": (when["running"] - when["ordered"]).total_seconds(),
-        "engine": json.loads(told)["start_seconds"],
+        "boot": boot,
+        "engine": engine,
         **{f"role {role}": took for role, took in roles.items()},
     }
 

@@ -67,6 +67,8 @@ elif sys.argv[1] == "show":
         (here / "unit.json").write_text(json.dumps(state))
     active = state["gate"] if "weights" in unit else state["active"]
     print(f"ActiveState={active}\\nSubState={state['sub']}\\nInvocationID={state['invocation']}\\nNRestarts=0")
+    if "ready" in unit and state["ready_s"] is not None:
+        print(f"ExecMainExitTimestampMonotonic={int(state['ready_s'] * 1e6)}\\nExecMainStatus=0")
 """
 
 JOURNALCTL = """#!/usr/bin/env python3
@@ -104,7 +106,12 @@ class Machine:
 
     def set(self, *, gate: str = "inactive", ends_after: int | None = None) -> None:
         state = {"active": "inactive", "sub": "dead", "invocation": "i", "gate": gate, "ends_after": ends_after}
-        (self.bin / "unit.json").write_text(json.dumps(state))
+        (self.bin / "unit.json").write_text(json.dumps({**state, "ready_s": None}))
+
+    def ready(self, at_s: float) -> None:
+        """Have let requests in, by the machine's own clock."""
+        state = json.loads((self.bin / "unit.json").read_text())
+        (self.bin / "unit.json").write_text(json.dumps({**state, "ready_s": at_s}))
 
     def say(self, who: str, text: str) -> None:
         (self.bin / f"{who}.log").write_text(text)
@@ -112,9 +119,9 @@ class Machine:
     def calls(self, verb: str) -> int:
         return sum(line.startswith(f"{verb} ") for line in (self.bin / "calls").read_text().splitlines())
 
-    def start(self, timeout_s: float = 10) -> "subprocess.CompletedProcess[str]":
+    def start(self, *more: str, timeout_s: float = 10) -> "subprocess.CompletedProcess[str]":
         return run(
-            "start", "--unit=nodestack-vllm.service", "--gate=nodestack-weights.service", f"--server={self.url}",
+            "start", *more, "--unit=nodestack-vllm.service", "--gate=nodestack-weights.service", f"--server={self.url}",
             f"--timeout-s={timeout_s}", f"--made-from={self.options}", f"--made-from={self.weights}",
             '--result={"version": "0.23.0", "build": "cpu", "options": {"port": 1}}',
             f"--state-directory={self.state}", f"--progress={self.progress}", PATH=f"{self.bin}:{os.environ['PATH']}",

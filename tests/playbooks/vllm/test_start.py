@@ -1,5 +1,7 @@
 """When the service is restarted, and what is said where it does not come up."""
 
+import time
+
 from tests.playbooks.vllm.conftest import Machine
 
 ANNOUNCED = """
@@ -101,3 +103,43 @@ def test_a_start_that_an_earlier_run_was_cut_off_from_goes_on(machine: Machine) 
     assert '"changed": false' in run.stdout
     assert machine.calls("start") == 1
     assert machine.result()["pass"] is True
+
+
+def test_a_first_start_is_begun_and_its_whole_time_told_once_it_was_waited_for(machine: Machine) -> None:
+    machine.healthy = False
+    begun = machine.start("--begin")
+    assert begun.stdout == '{"changed": true, "seconds": null}\n'
+    assert not (machine.state / "results" / "engine.json").exists()
+    time.sleep(1)
+    machine.healthy = True
+    waited = machine.start()
+    assert '"changed": true' in waited.stdout
+    assert machine.calls("start") == 1
+    assert 1 <= machine.result()["start_seconds"] < 10
+    assert machine.start("--begin").stdout == machine.start().stdout == '{"changed": false, "seconds": null}\n'
+
+
+def test_one_that_answered_before_it_was_waited_for_took_no_longer_than_that(machine: Machine) -> None:
+    machine.start("--begin")
+    machine.ready(time.monotonic())
+    time.sleep(2)
+    machine.start()
+    assert machine.result()["start_seconds"] < 2
+
+
+def test_a_first_start_that_fails_is_told_when_it_is_waited_for(machine: Machine) -> None:
+    machine.healthy = False
+    assert machine.start("--begin").returncode == 0
+    machine.set()
+    machine.say("unit", CRASH)
+    run = machine.start(timeout_s=2)
+    assert run.returncode == 1
+    assert machine.result()["pass"] is False
+
+
+def test_where_something_served_before_it_is_waited_for_in_any_case(machine: Machine) -> None:
+    machine.start()
+    machine.former("keep", f"--file={machine.options}")
+    machine.options.write_text("port: 2\n")
+    assert '"seconds": null' not in machine.start("--begin").stdout
+    assert machine.calls("start") == 2

@@ -15,7 +15,7 @@ from typing import Any
 
 from nodestack_vllm import EngineError, unit
 from nodestack_vllm.progress import Progress, read_json, replace_file
-from nodestack_vllm.start import PROGRESS, STATE_DIRECTORY, Service, fingerprint, record_path, start
+from nodestack_vllm.start import PROGRESS, STATE_DIRECTORY, Service, fingerprint, kept_path, record_path, start
 
 _CURE = "correct it and run again"
 
@@ -59,7 +59,7 @@ def keep(files: Sequence[Path], along: Sequence[Path], state_directory: Path) ->
         "files": {str(path): _content(path) for path in files},
         "along": {str(path): _content(path) for path in along},
     }
-    kept = _kept_path(state_directory)
+    kept = kept_path(state_directory)
     if read_json(kept) == content:
         return False
     replace_file(kept, json.dumps(content) + "\n")
@@ -74,7 +74,7 @@ def restore(why: str, state_directory: Path, progress: Progress) -> tuple[bool, 
         state_directory: The node's records.
         progress: Where it is shown.
     """
-    kept = read_json(_kept_path(state_directory))
+    kept = read_json(kept_path(state_directory))
     if not kept:
         return False, why
     decisive, along = _paths(kept["files"]), _paths(kept["along"])
@@ -94,10 +94,6 @@ def restore(why: str, state_directory: Path, progress: Progress) -> tuple[bool, 
     version = service.result.get("version", "")
     how = f"serves again after {time.monotonic() - began:.0f} s" if started else "goes on serving"
     return True, f"{why}; the former one, vLLM {version} with its options and weights, {how}: {_CURE}"
-
-
-def _kept_path(state_directory: Path) -> Path:
-    return state_directory / "engine-former.json"
 
 
 def _paths(contents: dict[str, Any]) -> dict[Path, Any]:

@@ -1,5 +1,6 @@
 """Have the service run with what is configured now: restart it when anything it was started from has changed, and wait.
 
+With --begin it is not waited for where nothing served before, to which a failure would return: run it again to wait.
 Prints {"changed", "seconds"}. Exit 1 and one line on stderr when it does not come up.
 """
 
@@ -48,6 +49,23 @@ class Service(NamedTuple):
         """Return what `as_dict` gave."""
         return cls(**{**content, "made_from": tuple(map(Path, content["made_from"]))})
 
+    @property
+    def ready(self) -> str:
+        """The unit that lets requests in, after each start, once it answers."""
+        return self.unit.replace(".service", "-ready.service")
+
+
+class Begun(NamedTuple):
+    """A start whose end is to be waited for, in seconds of the machine's own clock.
+
+    Attributes:
+        at_s: When it was started.
+        stopping_s: When the former one was told to stop; None if none ran.
+    """
+
+    at_s: float
+    stopping_s: float | None
+
 
 class Started(NamedTuple):
     """How long a start took.
@@ -68,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--gate", required=True)
     parser.add_argument("--server", required=True)
     parser.add_argument("--timeout-s", type=float, required=True)
+    parser.add_argument("--begin", action="store_true", help="do not wait where nothing served before")
     parser.add_argument("--made-from", type=Path, action="append", default=[])
     parser.add_argument("--result", required=True, help="JSON: version, build and options, for the result")
     parser.add_argument("--state-directory", type=Path, default=STATE_DIRECTORY)
@@ -78,6 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         with Progress(given.progress) as progress:
+            if given.begin and not kept_path(given.state_directory).exists():
+                begun = _begun(service, record_path(given.state_directory), progress)
+                print(json.dumps({"changed": begun is not None, "seconds": None}))
+                return 0
             started = start(service, given.state_directory, progress)
     except EngineError as error:
         sys.stderr.write(f"{error}\n")
@@ -124,6 +147,11 @@ def record_path(state_directory: Path) -> Path:
     return state_directory / "engine-start.json"
 
 
+def kept_path(state_directory: Path) -> Path:
+    """Return where is kept what served well, and is returned to when something newer does not."""
+    return state_directory / "engine-former.json"
+
+
 def fingerprint(paths: Sequence[Path]) -> str:
     """Return a digest of what the service is started from.
 
@@ -151,34 +179,46 @@ def _describe(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def _start(service: Service, record: Path, progress: Progress) -> Started | None:
-    digest = fingerprint(service.made_from)
-    known = read_json(record)
-    state = unit.state(service.unit)
-    stopping = starting = time.monotonic()
-    ran = state.active == "active"
-    if ran and (known.get("fingerprint"), known.get("invocation")) == (digest, state.invocation):
-        if unit.answers(f"{service.server}/health"):
-            return None
-        # An earlier run started it just so and was cut off: its start goes on.
-        ran = False
-    else:
-        _stop(service, progress)
-        starting = time.monotonic()
-        progress.show("verifying the weights, then starting the engine")
-        _begin(service)
-        content = {
-            "fingerprint": digest,
-            "invocation": unit.state(service.unit).invocation,
-            "service": service.as_dict(),
-        }
-        replace_file(record, json.dumps(content) + "\n")
+    begun = _begun(service, record, progress)
+    if begun is None:
+        return None
     try:
-        _wait(service, progress, starting)
+        _wait(service, progress, begun.at_s)
     except EngineError:
         record.unlink(missing_ok=True)
         raise
-    now = time.monotonic()
-    return Started(round(now - starting, 1), round(now - stopping, 1) if ran else None)
+    # It may have answered long before it was looked at.
+    ready_s = unit.ended_s(service.ready)
+    now = ready_s if ready_s > begun.at_s else time.monotonic()
+    replace_file(record, json.dumps({**read_json(record), "answered": True}) + "\n")
+    gap_s = None if begun.stopping_s is None else round(now - begun.stopping_s, 1)
+    return Started(round(now - begun.at_s, 1), gap_s)
+
+
+def _begun(service: Service, record: Path, progress: Progress) -> Begun | None:
+    """Start it, or find that an earlier run began just that; None where it has answered since."""
+    digest = fingerprint(service.made_from)
+    known = read_json(record)
+    state = unit.state(service.unit)
+    stopping = time.monotonic()
+    ran = state.active == "active"
+    if ran and (known.get("fingerprint"), known.get("invocation")) == (digest, state.invocation):
+        if known.get("answered", True) and unit.answers(f"{service.server}/health"):
+            return None
+        return Begun(known.get("begun_s", stopping), None)
+    _stop(service, progress)
+    starting = time.monotonic()
+    progress.show("verifying the weights, then starting the engine")
+    _begin(service)
+    content = {
+        "fingerprint": digest,
+        "invocation": unit.state(service.unit).invocation,
+        "service": service.as_dict(),
+        "begun_s": starting,
+        "answered": False,
+    }
+    replace_file(record, json.dumps(content) + "\n")
+    return Begun(starting, stopping if ran else None)
 
 
 def _stop(service: Service, progress: Progress) -> None:

@@ -46,6 +46,15 @@ def state(unit: str) -> State:
     return State(values["ActiveState"], values["SubState"], values["InvocationID"], int(restarts or 0))
 
 
+def ended_s(unit: str) -> float:
+    """Return when the program of a oneshot unit ended well last, by the machine's monotonic clock; 0 where it did not."""
+    properties = ("ExecMainExitTimestampMonotonic", "ExecMainStatus")
+    shown = systemctl("show", unit, "--property", ",".join(properties)).stdout
+    values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    ended = int(values.get("ExecMainExitTimestampMonotonic") or 0) / 1e6
+    return ended if values.get("ExecMainStatus") == "0" else 0.0
+
+
 def systemctl(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
     """Run systemctl to its end."""
     return subprocess.run(
