@@ -187,8 +187,8 @@ def test_outside_boot_and_load_a_replacement_takes_a_minute_at_most(
 def replaced(project: Watched) -> dict[str, float]:
     """Have the node taken once, and return how long it took until another one served, in all and by phase.
 
-    The cloud's part is `boot`, from order to running; vLLM's is `engine`, from the unit's start to its first answer; the
-    rest is `ours`.
+    The cloud's part is `boot`, from order to running; vLLM's is `engine`, from the unit's start to its first answer;
+    the rest is `ours`.
     """
     at, begun = datetime.fromisoformat(project.control("report")["now"]), time.monotonic()
     assert project.preempt()

@@ -47,7 +47,7 @@ def state(unit: str) -> State:
 
 
 def ended_s(unit: str) -> float:
-    """Return when the program of a oneshot unit ended well last, by the machine's monotonic clock; 0 where it did not."""
+    """Return when the program of a oneshot unit ended well, by the machine's monotonic clock; 0 where it did not."""
     properties = ("ExecMainExitTimestampMonotonic", "ExecMainStatus")
     shown = systemctl("show", unit, "--property", ",".join(properties)).stdout
     values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
