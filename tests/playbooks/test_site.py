@@ -9,7 +9,7 @@ import yaml
 from nodestack.provisioning import workspace
 
 PLAYBOOKS = workspace.PLAYBOOKS
-ORDER = ["base", "nvidia_driver", "fabric", "storage", "weights", "vllm", "gateway", "monitoring", "smoke"]
+ORDER = ["base", "nvidia_driver", "fabric", "storage", "weights", "vllm", "gateway", "smoke", "monitoring"]
 
 
 def play(name: str) -> dict[str, Any]:
