@@ -125,7 +125,7 @@ class GatewayNode:
         """Return what reached the engine so far."""
         return [json.loads(line) for line in self.bench.on(f"sudo cat {LOG}").splitlines()]
 
-    def probe(self, *arguments: object, timeout_s: float = 500) -> Any:
+    def probe(self, *arguments: object, timeout_s: float = 1500) -> Any:
         """Run the benchmarks' probe on the node as root, and return what it found."""
         command = shlex.join(["sudo", "python3", "/usr/local/lib/gateway_probe.py", *(str(word) for word in arguments)])
         printed = self.bench.on(f"{command} 2>&1", timeout_s)

@@ -137,6 +137,13 @@ def test_a_first_start_that_fails_is_told_when_it_is_waited_for(machine: Machine
     assert machine.result()["pass"] is False
 
 
+def test_one_that_cannot_even_be_begun_is_told_at_once(machine: Machine) -> None:
+    machine.set(gate="failed")
+    machine.say("gate", "/srv/x has another SHA-256: run `pulumi up`\n")
+    assert "/srv/x has another SHA-256" in machine.start("--begin").stderr
+    assert machine.result()["pass"] is False
+
+
 def test_where_something_served_before_it_is_waited_for_in_any_case(machine: Machine) -> None:
     machine.start()
     machine.former("keep", f"--file={machine.options}")

@@ -98,15 +98,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with Progress(given.progress) as progress:
             if given.begin and not kept_path(given.state_directory).exists():
-                begun = _begun(service, record_path(given.state_directory), progress)
-                print(json.dumps({"changed": begun is not None, "seconds": None}))
-                return 0
-            started = start(service, given.state_directory, progress)
+                changed, seconds = begin(service, given.state_directory, progress), None
+            else:
+                started = start(service, given.state_directory, progress)
+                changed, seconds = started is not None, started.seconds if started else None
     except EngineError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    print(json.dumps({"changed": started is not None, "seconds": started.seconds if started else None}))
+    print(json.dumps({"changed": changed, "seconds": seconds}))
     return 0
+
+
+def begin(service: Service, state_directory: Path, progress: Progress) -> bool:
+    """Start it without waiting, and return whether `start` has anything to wait for.
+
+    Args:
+        service: What is started.
+        state_directory: Where the record of it and the result are.
+        progress: Where it is shown.
+
+    Raises:
+        EngineError: It was not started.
+    """
+    try:
+        return _begun(service, record_path(state_directory), progress) is not None
+    except EngineError as error:
+        _write_failure(service, state_directory, str(error))
+        raise
 
 
 def start(service: Service, state_directory: Path, progress: Progress, failure: str = "") -> Started | None:
@@ -121,30 +139,36 @@ def start(service: Service, state_directory: Path, progress: Progress, failure: 
     Raises:
         EngineError: It ended, or did not answer in time.
     """
-    result_path = state_directory / "results" / "engine.json"
-    result: dict[str, Any] = {**service.result, "unit": service.unit, "failure": failure}
-    none: dict[str, Any] = {"start_seconds": None, "gap_seconds": None}
     try:
         started = _start(service, record_path(state_directory), progress)
     except EngineError as error:
-        result["failure"] = failure or str(error)
-        replace_file(result_path, json.dumps({"pass": False, **result, **none}) + "\n")
+        _write_failure(service, state_directory, failure or str(error))
         raise
     # The unit of its own that does this after each start may have given up before a slow one.
     drain.tell(drain.GATEWAY, "off")
-    before = read_json(result_path)
-    seconds = {name: before.get(name) for name in none}
+    before = read_json(result_path(state_directory))
+    seconds = {name: before.get(name) for name in ("start_seconds", "gap_seconds")}
     if started:
         seconds = {"start_seconds": started.seconds, "gap_seconds": started.gap_seconds}
-    content = {"pass": True, **result, **seconds}
+    content = {"pass": True, **service.result, "unit": service.unit, "failure": failure, **seconds}
     if before != content:
-        replace_file(result_path, json.dumps(content) + "\n")
+        replace_file(result_path(state_directory), json.dumps(content) + "\n")
     return started
+
+
+def _write_failure(service: Service, state_directory: Path, why: str) -> None:
+    told = {"unit": service.unit, "failure": why, "start_seconds": None, "gap_seconds": None}
+    replace_file(result_path(state_directory), json.dumps({"pass": False, **service.result, **told}) + "\n")
 
 
 def record_path(state_directory: Path) -> Path:
     """Return where is kept what the running service was started from."""
     return state_directory / "engine-start.json"
+
+
+def result_path(state_directory: Path) -> Path:
+    """Return where is told whether it serves, and how long its start took."""
+    return state_directory / "results" / "engine.json"
 
 
 def kept_path(state_directory: Path) -> Path:
