@@ -1,7 +1,6 @@
 """When bytes are hashed: beside the line where a core is left for it, after it where none is."""
 
 import hashlib
-import threading
 import time
 from pathlib import Path
 
@@ -32,19 +31,3 @@ def test_it_is_hashed_behind_the_line_only_where_a_core_is_left(
 ) -> None:
     monkeypatch.setattr(trailing, "_CORES", cores)
     assert hashed_before_it_is_whole(tmp_path / "shard") is early
-
-
-def test_without_one_a_whole_file_waits_for_those_that_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trailing, "_CORES", 2)
-    for name in ("whole", "growing"):
-        (tmp_path / name).write_bytes(PIECES[1])
-    with (tmp_path / "whole").open("rb") as whole, (tmp_path / "growing").open("rb") as growing:
-        first, second = (Trailing(file.fileno(), 1 << 20) for file in (whole, growing))
-        found: list[str] = []
-        waiting = threading.Thread(target=lambda: found.append(first.digest(lambda: None)))
-        waiting.start()
-        time.sleep(1)
-        assert not found
-        second.end()
-        waiting.join(10)
-        assert found == [hashlib.sha256(PIECES[1]).hexdigest()]

@@ -1,7 +1,7 @@
 """The SHA-256 of a file that grows, found behind whoever writes it: the line never waits for a hash.
 
-With no core beyond those of the line the bytes come in first and are hashed once no file grows; else both end together,
-and what an earlier run left is hashed while the rest comes in.
+With no core beyond those of the line the bytes come in first and are hashed right after; else both end together, and
+what an earlier run left is hashed while the rest comes in.
 """
 
 import hashlib
@@ -18,24 +18,6 @@ _LANES = threading.Semaphore(_CORES)
 """As many files are hashed at a time as there are cores: more would only take turns, also at the interpreter's lock."""
 
 
-class _Lines:
-    """How many files grow in this process."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._lock = threading.Lock()
-
-    def add(self, count: int) -> None:
-        with self._lock:
-            self._count += count
-
-    def __bool__(self) -> bool:
-        return self._count > 0
-
-
-_LINES = _Lines()
-
-
 class Trailing:
     """Hashes a file from its beginning on, in a thread that gives way to all others until the file is whole."""
 
@@ -43,8 +25,6 @@ class Trailing:
         self._descriptor = descriptor
         self._size = size
         self._is_whole = self._is_ended = False
-        self._grows = True
-        _LINES.add(1)
         self._changed = threading.Condition()
         self._digest = hashlib.sha256()
         self._error: OSError | None = None
@@ -66,7 +46,6 @@ class Trailing:
         with self._changed:
             self._is_whole = True
             self._changed.notify()
-        self._grow_no_more()
         while self._thread.is_alive():
             check()
             self._thread.join(_CHECK_S)
@@ -79,13 +58,7 @@ class Trailing:
         with self._changed:
             self._is_ended = True
             self._changed.notify()
-        self._grow_no_more()
         self._thread.join()
-
-    def _grow_no_more(self) -> None:
-        if self._grows:
-            self._grows = False
-            _LINES.add(-1)
 
     def _run(self) -> None:
         try:
@@ -111,17 +84,11 @@ class Trailing:
     def _wait_for_more_than(self, hashed: int) -> int:
         """Return the size once a whole piece more is there, or the rest; `hashed` once nothing is left to do."""
         with self._changed:
-            while not self._changed.wait_for(
-                lambda: self._is_ended or (_has_a_core() and (self._is_whole or self._size - hashed >= _PIECE_BYTES)),
-                _CHECK_S,
-            ):
-                pass
+            behind = _CORES > _LINE_CORES
+            self._changed.wait_for(
+                lambda: self._is_ended or self._is_whole or (behind and self._size - hashed >= _PIECE_BYTES)
+            )
             return hashed if self._is_ended else self._size
-
-
-def _has_a_core() -> bool:
-    """Return whether a core is left for a hash: that of the line is none, whoever gives way costs it turns."""
-    return _CORES > _LINE_CORES or not _LINES
 
 
 def _take_turns(policy: int) -> bool:
