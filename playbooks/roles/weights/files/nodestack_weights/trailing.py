@@ -1,7 +1,7 @@
 """The SHA-256 of a file that grows, found behind whoever writes it: the line never waits for a hash.
 
-With no core beyond those of the line the bytes come in first and are hashed right after; else both end together, and
-what an earlier run left is hashed while the rest comes in.
+Where cores are few the bytes come in first and are hashed right after; where they are not, both end together. What an
+earlier run left is hashed while the rest comes in.
 """
 
 import hashlib
@@ -11,10 +11,7 @@ from collections.abc import Callable
 
 _PIECE_BYTES = 1 << 20
 _CHECK_S = 0.2
-_CORES = len(os.sched_getaffinity(0))
-_LINE_CORES = 2
-"""What a fast line takes by itself: with no core beyond it even a thread that gives way costs it caches and turns."""
-_LANES = threading.Semaphore(_CORES)
+_LANES = threading.Semaphore(len(os.sched_getaffinity(0)))
 """As many files are hashed at a time as there are cores: more would only take turns, also at the interpreter's lock."""
 
 
@@ -84,10 +81,7 @@ class Trailing:
     def _wait_for_more_than(self, hashed: int) -> int:
         """Return the size once a whole piece more is there, or the rest; `hashed` once nothing is left to do."""
         with self._changed:
-            behind = _CORES > _LINE_CORES
-            self._changed.wait_for(
-                lambda: self._is_ended or self._is_whole or (behind and self._size - hashed >= _PIECE_BYTES)
-            )
+            self._changed.wait_for(lambda: self._is_ended or self._is_whole or self._size - hashed >= _PIECE_BYTES)
             return hashed if self._is_ended else self._size
 
 
