@@ -301,7 +301,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--at-once", type=int, default=512)
     parser.add_argument("--cpu-share", type=float, default=0.25)
-    parser.add_argument("--limit-s", type=float, default=400)
+    parser.add_argument("--limit-s", type=float, default=1200)
     options = parser.parse_args()
     run = {"latency": latency, "pairs": pairs, "honest": honest, "hostile": hostile}[options.kind]
     print(json.dumps(run(options)))

@@ -19,6 +19,9 @@ from nodestack.provisioning.reach import Connection, Progress, Session, session
 LOCK_WAIT_S = 180.0
 """How long another run is waited for: longer than a package installation that a killed run left over may take."""
 
+AWAY_LIMIT_S = 1200.0
+"""How long a node may be away in mid-play: a reboot of one with eight GPUs takes minutes."""
+
 _SCRIPT = Path(__file__).with_name("hold.py").read_bytes()
 _HEARTBEAT_S = 5.0
 _POLL_S = 0.1
@@ -29,7 +32,8 @@ _RELEASE_TIMEOUT_S = 5.0
 class NodeLock:
     """The node's lock, held through an SSH channel by a script that ends with it.
 
-    A node that reboots in mid-play drops the lock; it is taken again as soon as the node answers.
+    A node that reboots in mid-play drops the lock; it is taken again as soon as the node answers. One that stays away
+    ends the play, whether Ansible notices or not.
 
     Attributes:
         applied: What the node said was applied, when the lock was taken.
@@ -65,7 +69,7 @@ class NodeLock:
                 raise self._problem or ReachError("the node's lock ended before it was taken: run again")
 
     def check(self) -> None:
-        """Raise a ProvisioningError once another run holds the node."""
+        """Raise a ProvisioningError once another run holds the node, a ReachError once it is gone for too long."""
         if self._ended.is_set() and self._problem is not None:
             raise self._problem
 
@@ -80,13 +84,15 @@ class NodeLock:
             self._thread.join(_RELEASE_TIMEOUT_S)
 
     def _hold(self) -> None:
+        answered = time.monotonic()
         try:
             while not self._release.is_set():
                 try:
                     with session(self._connection) as opened:
                         self._follow(opened)
+                    answered = time.monotonic()
                 except ReachError as error:
-                    if not self._held.is_set():
+                    if not self._held.is_set() or time.monotonic() - answered > AWAY_LIMIT_S:
                         self._problem = error
                         return
                 self._release.wait(_RECONNECT_S)
