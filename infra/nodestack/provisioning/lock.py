@@ -121,7 +121,7 @@ class NodeLock:
             while channel.recv(4096):
                 pass
         except (paramiko.SSHException, OSError):
-            # The node went away: rebooting, perhaps. Whether it is gone for good the playbook finds out.
+            # The node went away: rebooting, perhaps. Whether it is gone for good is known when it does not come back.
             return
         finally:
             channel.close()

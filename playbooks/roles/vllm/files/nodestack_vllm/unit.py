@@ -39,20 +39,21 @@ class Load(NamedTuple):
 
 def state(unit: str) -> State:
     """Return how a unit is."""
-    properties = ("ActiveState", "SubState", "InvocationID", "NRestarts")
-    shown = systemctl("show", unit, "--property", ",".join(properties)).stdout
-    values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    values = _shown(unit, "ActiveState", "SubState", "InvocationID", "NRestarts")
     restarts = values.get("NRestarts", "0")
     return State(values["ActiveState"], values["SubState"], values["InvocationID"], int(restarts or 0))
 
 
 def ended_s(unit: str) -> float:
     """Return when the program of a oneshot unit ended well, by the machine's monotonic clock; 0 where it did not."""
-    properties = ("ExecMainExitTimestampMonotonic", "ExecMainStatus")
-    shown = systemctl("show", unit, "--property", ",".join(properties)).stdout
-    values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    values = _shown(unit, "ExecMainExitTimestampMonotonic", "ExecMainStatus")
     ended = int(values.get("ExecMainExitTimestampMonotonic") or 0) / 1e6
     return ended if values.get("ExecMainStatus") == "0" else 0.0
+
+
+def _shown(unit: str, *properties: str) -> dict[str, str]:
+    shown = systemctl("show", unit, "--property", ",".join(properties)).stdout
+    return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
 
 
 def systemctl(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
