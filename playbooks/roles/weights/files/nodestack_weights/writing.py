@@ -10,7 +10,7 @@ from nodestack_weights.trailing import Trailing
 
 _FLUSH_BYTES = 256 << 20
 """Of one file before it is begun to be written to the disk. By 32 MB, writers wait for the disk's queue: 5.4 s instead
-of 4.2 s for 4 GB in 8 files on 2 cores, benchmarks/fetch.py, 2026-11-27."""
+of 4.2 s for 4 GB in 8 files on 2 cores, both in one run on a node as benchmarks/fetch.py has it, 2026-11-27."""
 _START_WRITING = 2
 """SYNC_FILE_RANGE_WRITE of sync_file_range(2)."""
 
