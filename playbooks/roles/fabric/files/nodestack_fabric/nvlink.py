@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 
 from nodestack_fabric import NotUnderstood
-from nodestack_fabric.entries import REPLACE, Entry, Fault, compared
+from nodestack_fabric.entries import REPLACE, Entry, Fault, compared, failed
 from nodestack_fabric.expected import Expected
 from nodestack_fabric.tables import Row
 
 REMEDY = f"{REPLACE}, an NVLink did not train"
+NONE_REMEDY = "order a node with whole boards: a virtual machine that is handed single GPUs gets none of their NVLinks"
 ERRORS_REMEDY = "reboot; if errors come back, ask the provider to check this GPU's baseboard and NVSwitches"
 _HEADING = re.compile(r"GPU (\d+): .*? ?\(UUID: (\S+)\)\s*")
 _STATE = re.compile(r"\s+Link (\d+): (\d+(?:\.\d+)? GB/s|<?[Ii]n[Aa]ctive>?)\s*")
@@ -35,10 +36,14 @@ def _sections(text: str, line_form: re.Pattern[str]) -> Iterator[tuple[str, re.M
 def judge(text: str, gpus: list[Row], expected: Expected) -> list[Entry]:
     """Judge number and speed of every GPU's NVLinks.
 
+    Where no GPU has any, driver 580 ends with 0 and prints nothing at all.
+
     Raises:
         NotUnderstood: A line cannot be read, or GPUs are missing.
     """
     count, speed = expected.nvlinks_per_gpu, expected.nvlink_speed_gb_s
+    if not text.strip():
+        return [failed("NVLink count", str(count), "no NVLink of any GPU", NONE_REMEDY)]
     links: dict[str, dict[int, str]] = {gpu["uuid"]: {} for gpu in gpus}
     for uuid, line in _sections(text, _STATE):
         own = links.get(uuid)
