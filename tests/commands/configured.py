@@ -8,7 +8,7 @@ import pytest
 
 from nodestack.automation import configured
 from nodestack.errors import NodestackError
-from nodestack.plugin.resources.configuration import ConfigurationArgs, ConfigurationOutputs
+from nodestack.plugin.resources.configuration_contract import ConfigurationArgs, ConfigurationOutputs
 from nodestack.provisioning import playbook
 from nodestack.provisioning.playbook import Provisioned
 from nodestack.provisioning.report import NodeStatusReport

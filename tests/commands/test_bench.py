@@ -8,8 +8,8 @@ import yaml
 
 from nodestack.catalog import load
 from nodestack.planning.cost_terms import CostTerms
+from nodestack.provisioning.bench_report import BenchResult
 from nodestack.provisioning.document import BenchDocument
-from nodestack.provisioning.report import BenchResult
 from nodestack.rendering.bench_table import NAMES
 from tests.commands.configured import OUTPUTS, RECORD, Played, status
 from tests.commands.runs import inside

@@ -14,14 +14,8 @@ from nodestack.clouds import open_account
 from nodestack.clouds.accounts import log_directory
 from nodestack.errors import NodestackError
 from nodestack.plugin.resources import RESOURCES
-from nodestack.plugin.resources.configuration import (
-    ConfigurationArgs,
-    ConfigurationOutputs,
-    connection,
-    node_secrets,
-    require_machine,
-    whole_document,
-)
+from nodestack.plugin.resources.configuration_contract import ConfigurationArgs, ConfigurationOutputs
+from nodestack.plugin.resources.machine import connection, node_secrets, require_machine, whole_document
 from nodestack.provisioning.document import NodeDocument
 from nodestack.provisioning.reach import Connection
 from nodestack.provisioning.workspace import Secrets

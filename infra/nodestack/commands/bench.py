@@ -18,8 +18,8 @@ from nodestack.commands.verify import Progress
 from nodestack.errors import NodestackError, SettingsError
 from nodestack.planning.bench import BenchShape, bench_shape
 from nodestack.provisioning import playbook
+from nodestack.provisioning.bench_report import BenchResult
 from nodestack.provisioning.document import BenchDocument
-from nodestack.provisioning.report import BenchResult
 from nodestack.rendering.bench_table import NAMES, Row, bench_table
 from nodestack.rendering.terminal import show
 from nodestack.rendering.units import count, plural, usd

@@ -2,16 +2,15 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from nodestack.provisioning.bench_report import BenchResult
+from nodestack.provisioning.strict import Report
 
 Service = Literal["active", "inactive", "failed", "missing"]
 
 
-class _Report(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class _Result(_Report):
+class _Result(Report):
     passed: bool = Field(alias="pass")
 
 
@@ -54,7 +53,7 @@ class DriverResult(_Result):
     nscq: str = ""
 
 
-class Measured(_Report):
+class Measured(Report):
     """What was measured on the node's GPUs, as far as the programs for it are installed.
 
     Attributes:
@@ -151,110 +150,14 @@ class SmokeResult(_Result):
     at: str = ""
 
 
-class Shape(_Report):
-    """The load of a measurement: lengths in tokens, requests in all and in flight."""
-
-    prompt_tokens: int
-    output_tokens: int
-    requests: int
-    concurrency: int
-
-
-class Figures(_Report):
-    """What was measured: times as their names say, `seconds` and `output_tokens` of all requests together."""
-
-    output_tokens_per_second: float
-    ttft_p50_ms: float
-    ttft_p99_ms: float
-    inter_token_p50_ms: float
-    inter_token_p99_ms: float
-    seconds: float
-    output_tokens: float
-
-
-class Percentile(_Report):
-    """A 95th percentile out of a histogram, in tokens: within a bucket, and interpolated in it."""
-
-    estimate: int
-    more_than: int
-    at_most: int
-
-
-class Lengths(_Report):
-    """How long requests of clients were since the engine's start, and which length that suggests.
-
-    Attributes:
-        requests: How many there were.
-        own_requests: Requests of measurements among what the engine counted, which are left out.
-        cut_share: Share of replies that ended at a limit.
-        suggested_max_model_len: None where there were too few requests.
-        arithmetic: How it comes about, or why there is none.
-    """
-
-    requests: int
-    own_requests: int
-    prompt_tokens_p95: Percentile | None
-    generated_tokens_p95: Percentile | None
-    cut_share: float | None
-    suggested_max_model_len: int | None
-    arithmetic: str
-
-
-class Regression(_Report):
-    """A figure that is worse than before by more than its tolerance, both as shares of its former value."""
-
-    figure: str
-    before: float
-    now: float
-    worse_by: float
-    tolerance: float
-
-
-class BenchResult(_Report):
-    """What was measured last on this machine.
-
-    Attributes:
-        kind: Always `measured`: what is assumed is elsewhere, in the cost.
-        at: When it ended, in UTC.
-        options_sha256: Digest of the engine's options.
-        hardware: What computed: the GPUs, or `CPU`.
-        through: Where the requests went: `gateway` or `engine`.
-        usd_per_million_output_tokens: At the measured rate; None where the node's price is not known.
-        usd_basis: Where the price comes from, or why the node is free.
-        compared_with: When the run ended that this one was held against; "" for none.
-        is_baseline: Whether later runs are held against this one.
-        file: Where the record is, on the volume.
-    """
-
-    kind: Literal["measured"]
-    at: str
-    engine_version: str
-    engine_build: str
-    model: str
-    commit: str
-    options_sha256: str
-    hardware: str
-    through: Literal["gateway", "engine"]
-    shape: Shape
-    figures: Figures
-    usd_per_hour: float | None
-    usd_per_million_output_tokens: float | None
-    usd_basis: str
-    lengths: Lengths
-    compared_with: str
-    regressions: tuple[Regression, ...]
-    is_baseline: bool
-    file: str
-
-
-class Applied(_Report):
+class Applied(Report):
     """Which document was applied last, and to which machine; absent while a play that changes it has not ended well."""
 
     identity: str
     document_sha256: str
 
 
-class CurrentWeights(_Report):
+class CurrentWeights(Report):
     """The weights on the volume now.
 
     Attributes:
@@ -266,7 +169,7 @@ class CurrentWeights(_Report):
     changed: tuple[str, ...]
 
 
-class CurrentGateway(_Report):
+class CurrentGateway(Report):
     """The gateway now.
 
     Attributes:
@@ -278,7 +181,7 @@ class CurrentGateway(_Report):
     changed: tuple[str, ...]
 
 
-class Results(_Report):
+class Results(Report):
     """The last verdict of each gate; None where it has not run on this machine.
 
     Attributes:
@@ -295,7 +198,7 @@ class Results(_Report):
     bench: BenchResult | None = None
 
 
-class NodeStatusReport(_Report):
+class NodeStatusReport(Report):
     """Everything that `/usr/local/lib/nodestack/status` prints.
 
     Attributes:

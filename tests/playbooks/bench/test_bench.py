@@ -17,7 +17,7 @@ from nodestack_bench.exposition import Bucket, counter, histogram, quantile, wit
 from nodestack_bench.lengths import Own
 from nodestack_bench.run import main
 
-from nodestack.provisioning.report import BenchResult
+from nodestack.provisioning.bench_report import BenchResult
 
 BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 TOLERANCES = {"output_tokens_per_second": 0.1, "ttft_p50_ms": 0.2, "inter_token_p50_ms": 0.1}

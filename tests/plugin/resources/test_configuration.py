@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from nodestack.clouds.base import NodeRequest
 from nodestack.plugin.properties import UNKNOWN, Properties
-from nodestack.plugin.resources.configuration import ConfigurationArgs, ConfigurationOutputs, whole_document
+from nodestack.plugin.resources.configuration_contract import ConfigurationArgs, ConfigurationOutputs
+from nodestack.plugin.resources.machine import whole_document
 from nodestack.provisioning import keys, reach
 from nodestack.provisioning.report import NodeStatusReport, WeightsResult
 from tests.commands.configured import RECORD

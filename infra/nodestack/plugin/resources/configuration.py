@@ -1,117 +1,26 @@
 """The Configuration resource: what the playbooks make of one machine; bound to the machine's identity."""
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import BeforeValidator, Field, SecretStr
+from typing import TYPE_CHECKING
 
 from nodestack.clouds.accounts import log_directory
-from nodestack.clouds.base import Cloud
 from nodestack.errors import CloudError, NodestackError, ReachError
 from nodestack.lifecycle import nodes
 from nodestack.plugin.diff import Difference, changed_paths
 from nodestack.plugin.properties import Properties
-from nodestack.plugin.resources.base import Args, Call, Made, Resource, Typed
+from nodestack.plugin.resources.base import Call, Made, Resource
+from nodestack.plugin.resources.configuration_contract import ConfigurationArgs, ConfigurationOutputs
 from nodestack.plugin.resources.drift import drift
-from nodestack.provisioning.document import MACHINE_FIELDS, NodeDocument
-from nodestack.provisioning.report import (
-    BenchResult,
-    DriverResult,
-    EngineResult,
-    FabricResult,
-    SmokeResult,
-    WeightsResult,
-)
+from nodestack.plugin.resources.machine import connection, node_secrets, require_machine, whole_document
 
 if TYPE_CHECKING:
     from nodestack.provisioning.playbook import Provisioned
-    from nodestack.provisioning.reach import Connection
-    from nodestack.provisioning.workspace import Secrets
 
 _READ_TIMEOUT_S = 10.0
 _REACHABLE_TIMEOUT_S = 600
 _STOP_MARGIN_S = 30
 _EXPECTED = "expectedManifestSha256"
 _REPLACES = frozenset({"nodeId", "identity", "account.kind"})
-
-
-def _without_machine(document: object) -> object:
-    """Fill the fields that belong to one machine and run with nothing, so that the rest is checked as what it is."""
-    if not isinstance(document, dict):
-        return document
-    if given := sorted(MACHINE_FIELDS & document.keys()):
-        raise ValueError(f"{', '.join(given)}: set for each machine, leave out of the document")
-    return document | dict.fromkeys(MACHINE_FIELDS, "")
-
-
-class ConfigurationArgs(Args):
-    """A configuration to be had.
-
-    Attributes:
-        node_id: The cloud's id of the machine.
-        identity: The very machine; another one behind the same id or address needs a configuration of its own.
-        address: IP address that takes SSH.
-        ssh_port: TCP port of SSH.
-        ssh_user: Login name, may sudo without a password.
-        ssh_host_public_key: The one host key to accept.
-        volume_device: Block device of the weights volume; "" where only the node can tell.
-        volume_handle: What the node may see of the volume's name, by which it is found there; "" where not known.
-        ssh_private_key: The key that logs in.
-        api_keys: Keys that clients of the endpoint present, by name.
-        hub_token: Token for the hub of the weights.
-        alert_secret: Token or password of whoever carries alerts.
-        document: What site.yml applies, without the machine's own fields.
-        expected_manifest_sha256: Digest of the commit's manifest, where it is known beforehand; "" where not.
-    """
-
-    node_id: Annotated[str, Field(min_length=1)]
-    identity: Annotated[str, Field(min_length=1)]
-    address: Annotated[str, Field(min_length=1)]
-    ssh_port: Annotated[int, Field(gt=0, lt=65536)]
-    ssh_user: Annotated[str, Field(min_length=1)]
-    ssh_host_public_key: Annotated[str, Field(min_length=1)]
-    volume_device: Annotated[str, Field(pattern=r"^(/dev/|$)")]
-    volume_handle: str = ""
-    ssh_private_key: SecretStr
-    api_keys: Annotated[dict[str, Annotated[SecretStr, Field(min_length=1)]], Field(min_length=1)]
-    hub_token: SecretStr | None = None
-    alert_secret: SecretStr | None = None
-    document: Annotated[NodeDocument, BeforeValidator(_without_machine)]
-    expected_manifest_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
-
-
-class ConfigurationOutputs(Typed):
-    """What was proved about the machine, and whether it still holds.
-
-    Attributes:
-        manifest_sha256: Digest of the manifest the weights were verified against.
-        model_commit: Commit of the weights.
-        engine_version: Version of the engine that serves.
-        fabric: The fabric gate's verdict.
-        smoke: The smoke test's result.
-        weights: What was fetched and verified.
-        driver: The driver that runs.
-        engine: The engine and its options.
-        ca_certificate: PEM of the certificate that clients verify the endpoint with; "" where any client trusts it.
-        drift: What is not as it was; empty when all is well.
-        bench: What was measured last on this machine; None where nothing was.
-        document_sha256: Digest of the document that was applied; "" when the last run did not end well.
-        phases: Seconds each role took when it last ran.
-    """
-
-    manifest_sha256: str = ""
-    model_commit: str = ""
-    engine_version: str = ""
-    fabric: FabricResult | None = None
-    smoke: SmokeResult | None = None
-    weights: WeightsResult | None = None
-    driver: DriverResult | None = None
-    engine: EngineResult | None = None
-    bench: BenchResult | None = None
-    ca_certificate: str = ""
-    drift: tuple[str, ...] = ()
-    document_sha256: str = ""
-    phases: dict[str, float] = Field(default_factory=dict)
 
 
 class Configuration(Resource[ConfigurationArgs, ConfigurationOutputs]):
@@ -229,66 +138,6 @@ def _failed(args: ConfigurationArgs, before: ConfigurationOutputs, error: Except
     # inputs are recorded with the failure, and nothing else would tell that they never took effect.
     outputs = before.model_copy(update={"drift": ("the last configuration did not end well",), "document_sha256": ""})
     return Made(args.identity, outputs, error)
-
-
-def whole_document(args: ConfigurationArgs, before: ConfigurationOutputs) -> NodeDocument:
-    """Return the whole document; the manifest digest of this very commit is expected again once it was seen.
-
-    That of the stack's own settings counts for more: it outlives this resource.
-    """
-    seen = before.weights
-    same = seen is not None and (seen.repository, seen.commit) == (
-        args.document.weights_repository,
-        args.document.weights_commit,
-    )
-    seen_sha256 = before.manifest_sha256 if same else ""
-    return args.document.model_copy(
-        update={
-            "base_identity": args.identity,
-            "gateway_address": args.address,
-            "storage_device": args.volume_device,
-            "storage_volume_handle": args.volume_handle,
-            "weights_expected_manifest_sha256": args.expected_manifest_sha256 or seen_sha256,
-        }
-    )
-
-
-def node_secrets(args: ConfigurationArgs, document: NodeDocument) -> "Secrets":
-    """Return what the machine needs to know and nobody else may read."""
-    from nodestack.provisioning import authority  # noqa: PLC0415
-    from nodestack.provisioning.workspace import Secrets  # noqa: PLC0415
-
-    names = [document.gateway_address, *document.gateway_names]
-    names += [document.gateway_hostname] if document.gateway_hostname else []
-    issuer = authority.issuer(args.ssh_private_key.get_secret_value(), args.identity, names)
-    return Secrets(
-        api_keys=args.api_keys, issuer=SecretStr(issuer), hub_token=args.hub_token, alert_secret=args.alert_secret
-    )
-
-
-def connection(args: ConfigurationArgs) -> "Connection":
-    """Return how the machine is reached."""
-    from nodestack.provisioning.reach import Connection  # noqa: PLC0415
-
-    return Connection(
-        address=args.address,
-        port=args.ssh_port,
-        user=args.ssh_user,
-        host_public_key=args.ssh_host_public_key,
-        private_key=args.ssh_private_key,
-    )
-
-
-def require_machine(args: ConfigurationArgs, cloud: Cloud) -> None:
-    """Raise CloudError where the machine is gone, or another one than was configured."""
-    node = nodes.observe(cloud, args.node_id)
-    if node is None:
-        raise CloudError(f"node {args.node_id} is gone: run again, it is made anew and then configured")
-    if node.identity != args.identity:
-        raise CloudError(
-            f"node {args.node_id} is another machine ({node.identity}) than the one to configure ({args.identity}): "
-            "run again, the configuration is then made for the new one"
-        )
 
 
 def _stop_service(args: ConfigurationArgs, call: Call) -> None:
