@@ -32,6 +32,7 @@ FAST = {
     "monitoring_windows_s": {"rate": 30, "trend": 60, "restarts": 120, "cost": 60},
 }
 PATIENCE_S = 60.0
+EXPORTERS = {"node", "gpu", "prometheus"}
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,14 @@ class Watched:
         every: list[dict[str, Any]] = answer.get("data", {}).get("alerts", [])
         return {alert["labels"]["alertname"]: alert for alert in every if alert["state"] == state}
 
-    def until(self, holds: Callable[[], Any], what: str) -> Any:
+    def until(self, holds: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
         """Wait for something; return it."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             if found := holds():
                 return found
             time.sleep(1)
-        pytest.fail(f"{what}: not within {PATIENCE_S:.0f} s; firing: {sorted(self.alerts())}")
+        pytest.fail(f"{what}: not within {patience_s:.0f} s; firing: {sorted(self.alerts())}")
 
     def until_firing(self, *names: str) -> dict[str, dict[str, Any]]:
         """Wait until alerts fire; return all that do."""
@@ -122,4 +123,7 @@ def watched(bench: Bench) -> Iterator[Watched]:
     node = Watched(bench)
     first = node.play("base", "nvidia_driver", "monitoring")
     assert first.exit_code == 0, first.text
+    # An exporter that has just started may not answer yet, and is told of as one that does not.
+    node.until(lambda: {target["metric"]["job"] for target in node.ask("up == 1")} >= EXPORTERS, "exporters answer")
+    node.until_quiet("TargetDown")
     yield node
