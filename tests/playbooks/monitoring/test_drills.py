@@ -112,7 +112,7 @@ def test_alerts_reach_a_webhook_with_its_token_which_nobody_else_can_read(watche
     played = watched.play(monitoring_webhook_url="http://127.0.0.1:9999/", monitoring_receiver_secret_file=str(secret))
     assert played.exit_code == 0, played.text
     assert "token-of-the-webhook" not in played.text
-    # Others may come first: what fires already is told again after a minute, and waits for its group for half of one.
+    # Others may come first, and each waits for its group for half a minute.
     received = watched.until(
         lambda: watched.bench.on("grep EngineDown /run/hook 2>/dev/null"), "the webhook is called", patience_s=150
     )
