@@ -1,9 +1,11 @@
 """docs/first-steps.md, walked by a newcomer: every command as it is printed, in a clone of its own."""
 
+import json
 import re
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from tests.e2e.project import ROOT, Project, clone, leftovers
 
@@ -63,6 +65,17 @@ def test_a_step_works_as_printed(project: Project, step: str) -> None:
         assert run.status == 0, f"{block}\n{run.text}"
         said += run.text
     assert SAID[step] in said
+
+
+def test_the_evaluation_is_recorded_in_a_file_and_where_policies_look(project: Project) -> None:
+    [file] = (project.root / "evaluations").glob("*.json")
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    assert (kept["name"], kept["stack"], kept["minimum"]) == ("example", "local", 0)
+    assert kept["figures"]["questions"] == 5 and kept["score"] == kept["figures"]["right"] / 5
+    assert kept["engine_options"] and kept["seconds"] > 0
+    settings = yaml.safe_load(project.stack_file.read_text(encoding="utf-8"))["config"]
+    told = settings["nodestack:policy"]["evaluations"][kept["commit"]]
+    assert (float(told["score"]), told["source"]) == (kept["score"], f"example, evaluations/{file.name}")
 
 
 def test_ci_reviewed_both_stacks(project: Project) -> None:

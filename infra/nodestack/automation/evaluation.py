@@ -1,11 +1,15 @@
 """A user's own evaluation of a stack's endpoint: run with the way in by file, its score kept where policies read it."""
 
 import json
+import math
 import os
+import re
+import shutil
 import ssl
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,12 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nodestack.automation import private
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.automation.engine_call import Engine
-from nodestack.errors import NodestackError, parts_of
+from nodestack.errors import NodestackError, SettingsError, parts_of
 from nodestack.provisioning.workspace import workspace
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _NEEDED = ("endpoint_url", "served_model_name", "model_commit")
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,79}$")]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,79}")
 
 
 class Told(BaseModel):
@@ -54,7 +58,7 @@ class Evaluation(Told):
         seconds: How long it took.
     """
 
-    name: _Name
+    name: str
     at: str
     stack: str
     repository: str
@@ -87,9 +91,43 @@ class Way(BaseModel):
     in_environment: bool = False
 
 
-def evaluate(  # noqa: PLR0913 - each by name
-    checkout: Checkout, stack: str, way: Way, command: Sequence[str], *, name: str, minimum: float
-) -> tuple[Evaluation, Path]:
+@dataclass(frozen=True)
+class Task:
+    """What is to be run; looked at before it is, since a run may take hours.
+
+    Attributes:
+        command: A program that is there, and its arguments.
+        minimum: What must be reached.
+        name: What it is called in the record; "" for the program's name.
+
+    Raises:
+        SettingsError: The program is not there, the minimum is no number, or the name cannot be told by the record.
+    """
+
+    command: Sequence[str]
+    minimum: float
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.command:
+            raise SettingsError("no command is given: nodestack evaluate --stack dev --minimum 0.8 -- ./my-evaluation")
+        if shutil.which(self.command[0]) is None:
+            raise SettingsError(f"{self.command[0]} is no program that can be run: give its path, or chmod +x it")
+        if not math.isfinite(self.minimum):
+            raise SettingsError(
+                f"--minimum {self.minimum}: no score can be held against that, give a number such as 0.8"
+            )
+        if self.name and not _NAME.fullmatch(self.name):
+            allowed = "letters, digits, spaces, dots, dashes and underscores, 80 at most, a letter or digit first"
+            raise SettingsError(f"--name {self.name!r}: allowed are {allowed}")
+
+    @property
+    def called(self) -> str:
+        """Its name, or that of its program as far as a record takes it."""
+        return self.name or re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._ -]", "", Path(self.command[0]).name)[:80] or "command"
+
+
+def evaluate(checkout: Checkout, stack: str, way: Way, task: Task) -> tuple[Evaluation, Path]:
     """Run a command against a stack's endpoint, and return what came of it and the file that has it.
 
     Raises:
@@ -101,13 +139,13 @@ def evaluate(  # noqa: PLR0913 - each by name
     with workspace() as directory:
         result = directory / "result.json"
         environment = os.environ | _environment(way, directory, result)
-        status = subprocess.run(list(command), env=environment, check=False).returncode
+        status = subprocess.run(list(task.command), env=environment, check=False).returncode
         if status:
-            raise NodestackError(f"{command[0]} ended with {status}: nothing was recorded")
-        told = _told(result, command[0])
+            raise NodestackError(f"{task.command[0]} ended with {status}: nothing was recorded")
+        told = _told(result, task.command[0])
     evaluation = Evaluation(
         **told.model_dump(),
-        name=name,
+        name=task.called,
         at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         stack=stack,
         repository=str(way.outputs.get("model_repository", "")),
@@ -115,7 +153,7 @@ def evaluate(  # noqa: PLR0913 - each by name
         manifest_sha256=str(way.outputs.get("manifest_sha256", "")),
         engine_version=str(way.outputs.get("engine_version", "")),
         engine_options=dict(way.outputs.get("engine_options") or {}),
-        minimum=minimum,
+        minimum=task.minimum,
         seconds=round(time.monotonic() - started, 1),
     )
     path = checkout.root / "evaluations" / f"{evaluation.commit[:12]}-{evaluation.at.replace(':', '')}.json"
@@ -127,8 +165,9 @@ def evaluate(  # noqa: PLR0913 - each by name
 def record(checkout: Checkout, stack: str, evaluation: Evaluation, file: Path) -> None:
     """Write score and minimum to a stack's settings, where its policies look for them."""
     values = {
-        "score": f"{evaluation.score:g}",
-        "minimum": f"{evaluation.minimum:g}",
+        # To the last digit: rounded, a score may reach what it did not.
+        "score": repr(evaluation.score),
+        "minimum": repr(evaluation.minimum),
         "source": f"{evaluation.name}, {file.relative_to(checkout.root)}",
         "date": evaluation.at[:10],
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nodestack.automation import evaluation, holdings, stack
 from nodestack.automation.checkout import find
-from nodestack.automation.evaluation import Way
+from nodestack.automation.evaluation import Task, Way
 from nodestack.errors import SettingsError
 
 
@@ -13,13 +13,12 @@ def run(options: argparse.Namespace) -> int:
     """Run it and record the score; 0 when the minimum was reached, 3 when it was not.
 
     Raises:
-        SettingsError: No command was given, or there is no such stack to record it in.
+        SettingsError: The command, its name or its minimum is wrong, or there is no such stack to record it in.
         NodestackError: The stack serves nothing, or the command told no score.
     """
     checkout = find(Path.cwd())
     command = options.evaluation[1:] if options.evaluation[:1] == ["--"] else options.evaluation
-    if not command:
-        raise SettingsError("no command is given: nodestack evaluate --stack dev --minimum 0.8 -- ./my-evaluation")
+    task = Task(command, options.minimum, options.name or "")
     recorded_in = options.record_in or options.stack
     if not checkout.stack_file(recorded_in).is_file():
         raise SettingsError(f"there is no {checkout.stack_file(recorded_in).name} to record the score in")
@@ -29,10 +28,10 @@ def run(options: argparse.Namespace) -> int:
         api_key=stack.api_key(checkout, options.stack),
         in_environment=options.key_in_environment,
     )
-    name = options.name or Path(command[0]).name
-    done, file = evaluation.evaluate(checkout, options.stack, way, command, name=name, minimum=options.minimum)
-    evaluation.record(checkout, recorded_in, done, file)
+    done, file = evaluation.evaluate(checkout, options.stack, way, task)
     verdict = "reached" if done.passed else "did not reach"
-    print(f"{done.name} {verdict} its minimum: {done.score:g} of {done.minimum:g}, in {done.seconds:.0f} s")
-    print(f"recorded in {file.relative_to(checkout.root)} and in stack {recorded_in}'s file, for commit {done.commit}")
+    print(f"{done.name} {verdict} its minimum: {done.score} of {done.minimum}, in {done.seconds:.0f} s")
+    print(f"recorded in {file.relative_to(checkout.root)}, for commit {done.commit}", flush=True)
+    evaluation.record(checkout, recorded_in, done, file)
+    print(f"and in {checkout.stack_file(recorded_in).name}, where its policies look")
     return 0 if done.passed else 3
