@@ -57,11 +57,15 @@ class Watched:
         found: list[dict[str, Any]] = answer.get("data", {}).get("result", [])
         return found
 
-    def alerts(self, state: str = "firing") -> dict[str, dict[str, Any]]:
-        """Return the alerts that fire, by name."""
+    def firing(self) -> list[dict[str, Any]]:
+        """Return the alerts that fire, several of one name where several things are wrong."""
         answer = json.loads(self.bench.on("curl -s http://127.0.0.1:9090/api/v1/alerts") or "{}")
         every: list[dict[str, Any]] = answer.get("data", {}).get("alerts", [])
-        return {alert["labels"]["alertname"]: alert for alert in every if alert["state"] == state}
+        return [alert for alert in every if alert["state"] == "firing"]
+
+    def alerts(self) -> dict[str, dict[str, Any]]:
+        """Return an alert of each name that fires, by name."""
+        return {alert["labels"]["alertname"]: alert for alert in self.firing()}
 
     def until(self, holds: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
         """Wait for something; return it."""
