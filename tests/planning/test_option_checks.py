@@ -1,3 +1,4 @@
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from pydantic import JsonValue
 
 from nodestack.catalog.corrections import Correction, corrections
 from nodestack.catalog.engine_options import option_table
+from nodestack.planning import unverified
 from nodestack.planning.option_checks import NOTICED, Checked
 from nodestack.planning.parallel import Parallel
 from tests.option_sets import CATALOG, VERSIONS, WRONG_OPTIONS, as_said, checker, label, planned
@@ -132,7 +134,8 @@ def test_what_a_parser_would_refuse_is_refused_with_what_it_takes(options: dict[
         ),
         ({"disable-log-stats": False}, {}),
         ({"attention-config.backend": "FLASH_ATTN"}, {"attention-config": {"backend": "FLASH_ATTN"}}),
-        ({"lora-modules": ["law=/lora/law"]}, {"lora-modules": ["law=/lora/law"]}),
+        ({"speculative-config": {"method": "ngram", "model": "ngram"}, "worker-cls": "auto"}, None),
+        ({"generation-config": "vllm", "tool-parser-plugin": ""}, None),
     ],
 )  # fmt: skip
 def test_what_a_parser_takes_is_kept_under_its_own_name(
@@ -157,13 +160,54 @@ def test_what_a_parser_takes_is_kept_under_its_own_name(
         ({"enforce-eager": True, "cudagraph-capture-sizes": [8]}, {}, "contradicts cudagraph-capture-sizes"),
         ({"structured-outputs-config.disable_any_whitespace": True}, {}, "backend: xgrammar or guidance"),
         ({"quantization": "fbgemm_fp8"}, {}, "allow-deprecated-quantization: true"),
-        ({"trust-remote-code": True}, {}, "nodestack refuses it"),
     ],
 )
 def test_options_that_cannot_be_beside_each_other_are_refused(
     options: dict[str, JsonValue], beside: dict[str, JsonValue], said: str
 ) -> None:
     assert said in "\n".join(check(options, beside=beside).refusals)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"trust-remote-code": True}, "trust-remote-code runs whatever code"),
+        ({"tool-parser-plugin": "/srv/parser.py"}, "tool-parser-plugin runs code"),
+        ({"worker-extension-cls": "ours.Worker"}, "worker-extension-cls runs code"),
+        ({"structured-outputs-config.reasoning_parser_plugin": "/srv/p.py"}, "reasoning_parser_plugin runs code"),
+        (
+            {"structured-outputs-config": '{"reasoning_parser_plugin": "/srv/p.py"}'},
+            "reasoning_parser_plugin runs code",
+        ),
+        (
+            {"kv-transfer-config": {"kv_connector": "O", "kv_role": "kv_both", "kv_connector_module_path": "ours"}},
+            "kv-transfer-config.kv_connector_module_path runs code",
+        ),
+        ({"middleware": "ours.Middleware"}, "middleware runs code"),
+        ({"logits-processors": ["ours:P"]}, "logits-processors runs code"),
+        ({"speculative-config": {"model": "somebody/draft"}}, "speculative-config.model serves weights"),
+        ({"speculative-config": '{"model": "somebody/draft"}'}, "speculative-config.model serves weights"),
+        ({"lora-modules": ["law=/lora/law"]}, "lora-modules serves weights"),
+        ({"load-format": "dummy"}, "load-format serves random weights"),
+        ({"tokenizer": "somebody/tokenizer"}, "tokenizer takes files"),
+        ({"revision": "main"}, "revision takes files"),
+        ({"generation-config": "/srv/generation"}, "generation-config takes files"),
+        ({"allowed-local-media-path": "/"}, "lets every client read files"),
+    ],
+)
+def test_what_nothing_verified_is_refused(options: dict[str, JsonValue], said: str) -> None:
+    refusal = only_refusal(check(options))
+    assert said in refusal
+    assert refusal.endswith("(nodestack refuses it)")
+
+
+def test_every_name_that_stands_for_code_is_found_in_every_version() -> None:
+    for version in VERSIONS:
+        table = option_table(version).options
+        paths = [*table, *(f"{name}.{key}" for name, option in table.items() for key in option.keys or {})]
+        code = {path for path in paths if re.search(r"(cls|plugin|module_path)$", path)}
+        assert len(code) >= 8
+        assert {path for path in code if list(unverified.in_option(path, "ours.Code"))} == code
 
 
 def test_rules_hold_for_what_was_planned_too_and_name_its_setting() -> None:
@@ -178,7 +222,10 @@ def test_all_problems_are_told_at_once() -> None:
     assert len(check(wrong).refusals) == 4
 
 
-@pytest.mark.parametrize("name", ["max-num-seqs", "max_num_seqs", "no-enable-expert-parallel", "data-parallel-size"])
+@pytest.mark.parametrize(
+    "name",
+    ["max-num-seqs", "max_num_seqs", "no-enable-expert-parallel", "data-parallel-size", "ssl-keyfile", "hf-token"],
+)
 def test_what_a_setting_says_is_no_free_option(name: str) -> None:
     assert "is not a free option: nodestack sets it from" in only_refusal(check({name: 8}))
 

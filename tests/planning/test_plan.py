@@ -213,6 +213,25 @@ def test_a_machine_too_small_to_load_the_weights_is_refused() -> None:
     assert "8x-h100-sxm5 has 32 GiB of memory a machine" in made.refusals[0]
 
 
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("HF_HUB_OFFLINE", "engine.environment.HF_HUB_OFFLINE is nodestack's own"),
+        ("PYTHONPATH", "engine.environment.PYTHONPATH runs code"),
+        ("LD_PRELOAD", "engine.environment.LD_PRELOAD runs code"),
+        ("VLLM_ALLOW_RUNTIME_LORA_UPDATING", "lets clients load adapters"),
+        ("HF_TOKEN", "engine.environment.HF_TOKEN is a secret by its name"),
+        ("VLLM_API_KEY", "engine.environment.VLLM_API_KEY is a secret by its name"),
+    ],
+)
+def test_variables_that_let_in_what_nothing_verified_are_refused(variable: str, said: str) -> None:
+    assert said in refusal(engine={"environment": {variable: "1"}})
+
+
+def test_other_variables_are_the_stacks_own() -> None:
+    assert plan(engine={"environment": {"NCCL_DEBUG": "INFO", "VLLM_LOGGING_LEVEL": "DEBUG"}}).fits
+
+
 def test_the_document_lacks_only_what_a_machine_decides() -> None:
     document = node_document(parse(config()), local_plan(), load())
     assert NodeDocument.model_fields.keys() - document.keys() == MACHINE_FIELDS

@@ -119,3 +119,16 @@ def test_the_market_of_a_stacks_node_is_the_one_its_plan_is_priced_on() -> None:
 def test_a_limit_that_nothing_can_keep_to_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"node.max_usd_per_hour is 0: input should be greater than 0"):
         parse(config(node={"max_usd_per_hour": 0}))
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"A B": "x"}, "engine.environment.A B is 'A B': a variable's name has letters, digits and underscores"),
+        ({"1A": "x"}, "engine.environment.1A is '1A': a variable's name has letters"),
+        ({"A": "x\nExecStartPre=/bin/false"}, "engine.environment.A is .*: a variable is one line"),
+    ],
+)
+def test_a_variable_that_would_break_the_units_file_is_refused(variables: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        parse(config(engine={"environment": variables}))

@@ -11,6 +11,7 @@ from nodestack.catalog.corrections import Correction
 from nodestack.catalog.engine_options import OptionTable
 from nodestack.catalog.engines import Device, Engine, Kind
 from nodestack.catalog.models import Format, Model
+from nodestack.planning import unverified
 from nodestack.planning.option_rules import broken_rules
 from nodestack.planning.option_values import canonical_name, closest, misfits
 from nodestack.planning.options import OWNED
@@ -169,6 +170,8 @@ class Checker:
             yield Finding(kind="parser", option=name, text=self._line(said, "parser"))
         if wrong:
             return
+        for path, why in unverified.in_option(name, value):
+            yield Finding(kind="policy", option=name, text=self._line(f"{path} {why}", "policy"))
         unknown = list(self._unknown_names(name, value))
         yield from unknown or self._unlike_the_model(name, value)
         if option.deprecated:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nodestack.planning import fit, host, memory, parallel
+from nodestack.planning import fit, host, memory, parallel, unverified
 from nodestack.planning.capacity import CPU_CACHE_GIB
 from nodestack.planning.draft import Draft
 from nodestack.planning.option_rules import broken_rules
@@ -121,7 +121,9 @@ def _smoke(draft: Draft) -> Iterator[str]:
 
 
 def _environment(draft: Draft) -> Iterator[str]:
-    space = draft.request.engine.environment.get(CPU_CACHE_GIB)
+    variables = draft.request.engine.environment
+    yield from unverified.in_environment(variables)
+    space = variables.get(CPU_CACHE_GIB)
     if space is not None and draft.shape.runs_on == "cpu" and not (space.isdecimal() and int(space)):
         yield f"engine.environment.{CPU_CACHE_GIB} is {space!r}: it takes whole GiB, 1 or more"
 

@@ -115,7 +115,8 @@ def _decode(value: str) -> Any:
 
 
 def _explain(kind: type[Section], problem: ErrorDetails) -> str:
-    path = [str(part) for part in problem["loc"]]
+    # What pydantic adds where not the value but its key is wrong: that is the last part anyway.
+    path = [str(part) for part in problem["loc"] if part != "[key]"]
     error, context = problem["type"], problem.get("ctx", {})
     if error in {"union_tag_invalid", "union_tag_not_found"}:
         return f"{NAMESPACE}:{path[0]}.kind {_no_kind(_kinds(kind, path[0]), context.get('tag'))}"

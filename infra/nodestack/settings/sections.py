@@ -1,8 +1,9 @@
 """What a plan may be asked for, section by section: frozen and documented."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from nodestack.catalog.prices import Market
 from nodestack.planning.cost_terms import CostTerms
@@ -14,6 +15,22 @@ Purpose = Literal["production", "development"]
 
 SIMULATED = "-sim"
 """What the kind of a cloud ends with whose nodes are this machine's."""
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("a variable's name has letters, digits and underscores, and begins with no digit")
+    return name
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("a variable is one line, without control characters")
+    return value
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
 
 
 class Section(BaseModel):
@@ -109,7 +126,7 @@ class EngineSettings(Section):
     build: Literal["cuda", "cpu"] = "cuda"
     wheels: str = ""
     start_timeout_s: Annotated[int, Field(gt=0)] = 1800
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: dict[Variable, OneLine] = Field(default_factory=dict)
 
 
 class ServingSettings(Section):
