@@ -204,4 +204,19 @@ def test_a_stack_is_parked_at_night_and_brought_up_after_it_unless_somebody_want
 def test_notice_is_answered_by_draining_once() -> None:
     noticed = seen(reclaimed_at=at(0.03))
     assert do(ALL, UP, noticed) == "drain"
-    assert do(ALL, memory(("drained", 0, {})), noticed) == "nothing"
+    assert do(ALL, memory(("drained", 0, {})), noticed) == "wait"
+
+
+def test_a_node_that_its_cloud_left_after_all_serves_again() -> None:
+    drained = memory(("drained", 0, {}))
+    assert do(ALL, drained, seen(hours=0.05)) == "go_on", "the notice was withdrawn"
+    assert do(ALL, drained, seen(hours=0.05, reclaimed_at=at(0.03))) == "wait", "clouds are late"
+    assert do(ALL, drained, seen(hours=0.25, reclaimed_at=at(0.03))) == "go_on"
+    assert do(ALL, UP, seen(hours=0.25, reclaimed_at=at(0.03))) == "nothing", "what is over is not drained for"
+    served = memory(("drained", 0, {}), ("trying", 0.2, {}), ("up", 0.25, {}))
+    assert do(ALL, served, seen(hours=0.3, reclaimed_at=at(0.03))) == "nothing"
+    failed = memory(("drained", 0, {}), ("trying", 0.2, {}), ("failed", 0.25, {}))
+    assert do(ALL, failed, seen(hours=0.25)) == "wait", "tried again after a while"
+    assert do(ALL, failed, seen(hours=0.3)) == "go_on"
+    again = [("failed", 0.25, {})] * MOST_FAILURES
+    assert do(ALL, memory(("drained", 0, {}), *again), seen(hours=9)) == "park", "and given up like any other"

@@ -168,7 +168,7 @@ def _ended(rentals: tuple[Rental, ...], at: datetime) -> tuple[Rental, ...]:
 
 def _up(memory: Memory, entry: Entry) -> dict[str, object]:
     since = memory.on_demand_since if entry.step == "on_demand" else None
-    done = {"trying": False, "failures": 0, "rounds": 0, "tried": (), "failed_at": None}
+    done = {"trying": False, "failures": 0, "rounds": 0, "tried": (), "failed_at": None, "drained": False}
     return {**done, "step": entry.step, "on_demand_since": since}
 
 

@@ -17,6 +17,8 @@ Do: TypeAlias = Literal["nothing", "wait", "refuse", "replace", "go_on", "park",
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=30)
+STAYS_AFTER = timedelta(minutes=10)
+"""How long after its time a node of which notice was given is not believed to stay."""
 MOST_FAILURES = 6
 """Runs in a row that fail on a node that exists, before it is given up."""
 
@@ -200,10 +202,13 @@ def _to_keep(terms: WatchSettings, memory: Memory, seen: Seen) -> Action:
 def _to_keep_alive(terms: WatchSettings, memory: Memory, seen: Seen) -> Action:
     if _on_demand_is_over(terms, memory, seen.at):
         return Action(do="replace", because=_HOURS_OVER)
-    if seen.reclaimed_at is not None and not memory.drained:
-        return Action(do="drain", because=f"its cloud takes it back at {seen.reclaimed_at:%H:%M:%S} UTC")
+    if seen.reclaimed_at is not None and seen.at < seen.reclaimed_at + STAYS_AFTER:
+        why = f"its cloud takes it back at {seen.reclaimed_at:%H:%M:%S} UTC"
+        return Action(do="wait", because=f"drained, {why}") if memory.drained else Action(do="drain", because=why)
     if memory.failures >= MOST_FAILURES:
         return _given_up(terms, seen, memory.failures)
+    if memory.drained and not memory.failures:
+        return Action(do="go_on", because="it was drained, and its cloud left it")
     if memory.trying or memory.failures or not seen.is_recorded:
         why = "its last run did not end well" if seen.is_recorded else "its node is in no state"
         return _patiently(memory, seen.at, Action(do="go_on", because=why))
