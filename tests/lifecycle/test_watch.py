@@ -218,5 +218,6 @@ def test_a_node_that_its_cloud_left_after_all_serves_again() -> None:
     failed = memory(("drained", 0, {}), ("trying", 0.2, {}), ("failed", 0.25, {}))
     assert do(ALL, failed, seen(hours=0.25)) == "wait", "tried again after a while"
     assert do(ALL, failed, seen(hours=0.3)) == "go_on"
-    again = [("failed", 0.25, {})] * MOST_FAILURES
-    assert do(ALL, memory(("drained", 0, {}), *again), seen(hours=9)) == "park", "and given up like any other"
+    often: tuple[What, float, dict[str, Any]] = ("failed", 0.25, {})
+    given_up = memory(("drained", 0, {}), *[often] * MOST_FAILURES)
+    assert do(ALL, given_up, seen(hours=9)) == "park", "and given up like any other"
