@@ -13,7 +13,8 @@ from nodestack.clouds.hubs import require_pin
 from nodestack.components.outputs import export
 from nodestack.errors import NodestackError
 from nodestack.rendering.brief import brief
-from nodestack.settings import parse
+from nodestack.settings import NAMESPACE, parse
+from nodestack.settings.secrecy import require_encrypted
 
 PROJECT = Path(__file__).resolve().parent.parent
 # The language host takes this code for "the program has said what is wrong": no traceback, no second line.
@@ -23,7 +24,9 @@ SAID = 32
 def main() -> None:
     """Declare volume, node and configuration; raises NodestackError before anything is declared."""
     catalog = load_for(PROJECT)
-    settings = parse(json.loads(os.environ["PULUMI_CONFIG"]), catalog, PROJECT)
+    config = json.loads(os.environ["PULUMI_CONFIG"])
+    require_encrypted(config, pulumi.runtime.is_config_secret, NAMESPACE)
+    settings = parse(config, catalog, PROJECT)
     planned = endpoint.planned(settings, catalog, PROJECT, pulumi.log.warn)
     plan = planned.plan
     if pulumi.runtime.is_dry_run():

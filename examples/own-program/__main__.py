@@ -9,7 +9,8 @@ import pulumi
 from nodestack import endpoint
 from nodestack.catalog import load_for
 from nodestack.components.outputs import endpoint_url
-from nodestack.settings import Settings, parse
+from nodestack.settings import NAMESPACE, Settings, parse
+from nodestack.settings.secrecy import require_encrypted
 
 HERE = Path(__file__).resolve().parent
 PROFILES = ("reasoning", "ttft")
@@ -22,7 +23,9 @@ def with_profile(settings: Settings, profile: str) -> Settings:
 
 
 catalog = load_for(HERE)
-shared = parse(json.loads(os.environ["PULUMI_CONFIG"]), catalog, HERE)
+config = json.loads(os.environ["PULUMI_CONFIG"])
+require_encrypted(config, pulumi.runtime.is_config_secret, NAMESPACE)
+shared = parse(config, catalog, HERE)
 for profile in PROFILES:
     planned = endpoint.planned(with_profile(shared, profile), catalog, HERE, pulumi.log.warn)
     made = endpoint.declare(planned, name=profile)

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from nodestack.automation import holdings, private
+from nodestack.automation import files, private
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.catalog import Catalog
 from nodestack.lifecycle.choose import Wish, query_of
@@ -35,7 +35,7 @@ def terms(checkout: Checkout, stack: str) -> Terms:
     Raises:
         SettingsError: There is neither, or what stands there is wrong.
     """
-    own = {name: dict(holdings.section(checkout, stack, name)) for name in ("node", "watch")}
+    own = {name: dict(files.section(checkout, stack, name)) for name in ("node", "watch")}
     values = {name: section for name, section in with_defaults(own, checkout.root).items() if name in own}
     return validate(Terms, values, None, checkout.root, f"the settings of stack {stack}")
 
@@ -56,7 +56,7 @@ def settings_file(checkout: Checkout, stack: str, step: Step, watch: WatchSettin
     """
     if step == "declared":
         return None
-    document: dict[str, Any] = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8"))
+    document = files.document(checkout, stack)
     key = f"{PROJECT}:node"
     own, shared = document["config"].get(key) or {}, with_defaults({}, checkout.root).get("node", {})
     # What all stacks share would come back where it is left out; said to be nothing, it does not.

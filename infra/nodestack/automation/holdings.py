@@ -7,13 +7,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from nodestack import naming
-from nodestack.automation import backend, recovery, simulation
+from nodestack.automation import backend, files, recovery, simulation
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.clouds.accounts import Account, Frozen
 from nodestack.errors import RecoveryError, SettingsError
 from nodestack.lifecycle.sweep import Known, Recorded, What
 from nodestack.settings import CloudSettings
-from nodestack.settings.files import config_in
 
 _KINDS: dict[str, What] = {"nodestack:index:Node": "node", "nodestack:index:Volume": "volume"}
 _CLOUD: TypeAdapter[CloudSettings] = TypeAdapter(CloudSettings)
@@ -87,7 +86,7 @@ def cloud(checkout: Checkout, stack: str) -> CloudSettings:
     Raises:
         SettingsError: There is neither, or what stands there is wrong.
     """
-    return checked_cloud(section(checkout, stack, "cloud"), f"{PROJECT}:cloud of stack {stack}")
+    return checked_cloud(files.section(checkout, stack, "cloud"), f"{PROJECT}:cloud of stack {stack}")
 
 
 def checked_cloud(values: object, what: str) -> CloudSettings:
@@ -104,23 +103,6 @@ def checked_cloud(values: object, what: str) -> CloudSettings:
             for each in invalid.errors()
         )
         raise SettingsError("\n  ".join([f"{what} is wrong:", *problems])) from None
-
-
-def section(checkout: Checkout, stack: str, name: str) -> Mapping[str, Any]:
-    """Return a section of a stack's file, or of its template, as it stands there; empty where it has none.
-
-    Raises:
-        SettingsError: There is neither file nor template, or it cannot be read.
-    """
-    path = checkout.source(stack)
-    if path is None:
-        raise SettingsError(f"--stack {stack}: there is neither {checkout.places(stack)}")
-    shown = str(path.relative_to(checkout.root))
-    config = config_in(path.read_bytes(), shown)
-    try:
-        return dict(config.get(f"{PROJECT}:{name}") or {})
-    except (ValueError, TypeError) as error:
-        raise SettingsError(f"{shown} is no stack's file: {' '.join(str(error).split())}") from error
 
 
 def require_own_states(checkout: Checkout) -> None:

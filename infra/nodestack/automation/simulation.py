@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-import yaml
+from pydantic import ValidationError
 
 import nodestack
+from nodestack.automation import files
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.clouds.accounts import SpheronAccount, VerdaAccount, is_simulated, key_variables
 from nodestack.clouds.local.cache import locked
@@ -64,11 +65,12 @@ def account_of(checkout: Checkout, stack: str) -> Simulable | None:
         if not any(kind in text for kind in _ACCOUNTS):
             # YAML takes its time, and most commands of most stacks come by here.
             return None
-        document = yaml.safe_load(text) or {}
-        cloud: dict[str, Any] = (document.get("config") or {}).get(f"{PROJECT}:cloud") or {}
-        known = _ACCOUNTS.get(str(cloud.get("kind")))
-        if known is not None and is_simulated(account := known.model_validate(cloud)):
-            return account
+        cloud = files.document(checkout, stack)["config"].get(f"{PROJECT}:cloud")
+        known = _ACCOUNTS.get(str(cloud.get("kind"))) if isinstance(cloud, dict) else None
+        # What is wrong there otherwise is told, with all else, by whoever reads all settings.
+        with suppress(ValidationError):
+            if known is not None and is_simulated(account := known.model_validate(cloud)):
+                return account
     return None
 
 

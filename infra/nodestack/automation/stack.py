@@ -6,9 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from nodestack.automation import backend, private, simulation
+from nodestack.automation import backend, files, private, simulation
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.automation.engine_call import Engine
 from nodestack.errors import NodestackError, RecoveryError
@@ -35,10 +33,9 @@ def prepare(checkout: Checkout, stack: str) -> None:
 
 def ensure_secrets(checkout: Checkout, stack: str) -> None:
     """Generate each secret that the stack file lacks; existing ones stay as they are."""
-    document = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8")) or {}
-    config: dict[str, Any] = document.get("config") or {}
+    config = files.document(checkout, stack)["config"]
     wanted = {"api_key": lambda: f"sk-{secrets.token_urlsafe(32)}", "ssh_private_key": keys.generate}
-    if config.get(f"{PROJECT}:cloud", {}).get("kind") == "local" or simulation.account_of(checkout, stack):
+    if files.section(checkout, stack, "cloud").get("kind") == "local" or simulation.account_of(checkout, stack):
         # The hub of this machine's nodes wants a token as a gated repository does: so its way here is a tested one.
         wanted["hub_token"] = lambda: f"hf_{secrets.token_urlsafe(24)}"
     for name, generate in wanted.items():
@@ -85,8 +82,7 @@ def record_manifest(checkout: Checkout, stack: str) -> str:
     """
     found = outputs(checkout, stack)
     commit, digest = found.get("model_commit"), found.get("manifest_sha256")
-    document = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8")) or {}
-    model = (document.get("config") or {}).get(f"{PROJECT}:model") or {}
+    model = files.section(checkout, stack, "model")
     if not commit or not digest or commit in (model.get("manifests") or {}):
         return ""
     Engine(checkout, stack).ask("config", "set", "--path", f'{PROJECT}:model.manifests["{commit}"]', digest)
@@ -109,8 +105,7 @@ def purge(checkout: Checkout, stack: str) -> int:
 
 def _secrets_provider(checkout: Checkout, stack: str) -> list[str]:
     """Return who encrypts a new stack's secrets, where its file says so: a passphrase does otherwise."""
-    document = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8")) or {}
-    named = document.get("secretsprovider")
+    named = files.document(checkout, stack).get("secretsprovider")
     return ["--secrets-provider", str(named)] if named else []
 
 

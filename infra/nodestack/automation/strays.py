@@ -2,15 +2,11 @@
 
 import threading
 
-import yaml
-from pydantic import TypeAdapter
-
 from nodestack import naming
-from nodestack.automation import backend
+from nodestack.automation import backend, holdings
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.clouds import open_account
 from nodestack.lifecycle import nodes
-from nodestack.settings import CloudSettings
 
 _NODE = "nodestack:index:Node"
 
@@ -23,12 +19,8 @@ def remove(checkout: Checkout, stack: str) -> list[str]:
     """
     if _known(checkout, stack):
         return []
-    document = yaml.safe_load(checkout.stack_file(stack).read_text(encoding="utf-8"))
-    cloud: CloudSettings = TypeAdapter(CloudSettings).validate_python(document["config"][f"{PROJECT}:cloud"])
-    name = naming.node_name(PROJECT, stack)
-    node = nodes.delete_by_name(
-        open_account(naming.account(cloud, checkout.root)), name, progress=print, cancelled=threading.Event()
-    )
+    name, account = naming.node_name(PROJECT, stack), naming.account(holdings.cloud(checkout, stack), checkout.root)
+    node = nodes.delete_by_name(open_account(account), name, progress=print, cancelled=threading.Event())
     return [f"deleted node {name}, which the state did not know"] if node else []
 
 

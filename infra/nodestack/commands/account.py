@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from nodestack import naming
-from nodestack.automation import holdings, simulation
+from nodestack.automation import files, holdings, simulation
 from nodestack.automation.checkout import find
 from nodestack.clouds.accounts import Account
 from nodestack.errors import SettingsError
@@ -23,7 +23,7 @@ def chosen(options: argparse.Namespace) -> Account:
     values: dict[str, object] = {"kind": options.cloud}
     if options.stack:
         os.environ |= simulation.credentials(find(Path.cwd()), options.stack)
-        section = dict(holdings.section(find(Path.cwd()), options.stack, "cloud"))
+        section = dict(files.section(find(Path.cwd()), options.stack, "cloud"))
         if options.cloud in (None, section.get("kind")):
             values = section
     if options.base_url:

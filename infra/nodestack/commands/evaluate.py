@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from nodestack.automation import evaluation, holdings, stack
+from nodestack.automation import evaluation, files, stack
 from nodestack.automation.checkout import find
 from nodestack.automation.evaluation import Task, Way
 from nodestack.errors import SettingsError
@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     recorded_in = options.record_in or options.stack
     if not checkout.stack_file(recorded_in).is_file():
         raise SettingsError(f"there is no {checkout.stack_file(recorded_in).name} to record the score in")
-    holdings.section(checkout, options.stack, "model")
+    files.section(checkout, options.stack, "model")
     way = Way(
         outputs=stack.outputs(checkout, options.stack),
         api_key=stack.api_key(checkout, options.stack),

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nodestack.automation import holdings
+from nodestack.automation import files
 from nodestack.automation.checkout import find
 from nodestack.catalog import Catalog
 from nodestack.catalog.prices import Rate
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """
     catalog = catalog_for(options)
     account = chosen(options)
-    of_stack = holdings.section(find(Path.cwd()), options.stack, "node") if options.stack else {}
+    of_stack = files.section(find(Path.cwd()), options.stack, "node") if options.stack else {}
     requests = {shape: _request(options, catalog, shape) for shape in _shapes(options, catalog, of_stack)}
     wishes = {shape: _wish(options, catalog, of_stack, shape) for shape in requests}
     cloud = open_account(account)

@@ -17,8 +17,9 @@ from nodestack.planning.dimensions import dimensions
 from nodestack.planning.plan import make_plan
 from nodestack.settings import NAMESPACE, NodeChoice, NodeSettings, Request, Settings, validate
 from nodestack.settings.defaults import with_defaults
-from nodestack.settings.files import config_in
+from nodestack.settings.secrecy import require_encrypted_in_file
 from nodestack.settings.stack import planned_kind
+from nodestack.stack_file import config_in
 
 Values = dict[str, Any]
 NAMED = {
@@ -128,6 +129,7 @@ def _of_stack(name: str, problems: list[str]) -> tuple[Values, Path]:
         return {}, checkout.root
     try:
         config = config_in(path.read_bytes(), str(path.relative_to(checkout.root)))
+        require_encrypted_in_file(config, NAMESPACE)
     except SettingsError as error:
         problems.append(str(error))
         return {}, checkout.root

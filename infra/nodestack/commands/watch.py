@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from nodestack import naming
-from nodestack.automation import backend, fallback, holdings, simulation, turn
+from nodestack.automation import backend, fallback, files, holdings, simulation, turn
 from nodestack.automation.bill import Bill
 from nodestack.automation.checkout import PROJECT, Checkout, find
 from nodestack.automation.journal import journal
@@ -116,7 +116,7 @@ def opened(checkout: Checkout, stack: str, tell: Callable[[str], None]) -> Watch
     cloud = holdings.cloud(checkout, stack)
     account = naming.account(cloud, checkout.root)
     is_here = cloud.kind == "local" or is_simulated(account)
-    port = holdings.section(checkout, stack, "gateway").get("port") or (LOCAL_SERVICE_PORT if is_here else HTTPS_PORT)
+    port = files.section(checkout, stack, "gateway").get("port") or (LOCAL_SERVICE_PORT if is_here else HTTPS_PORT)
     return Watcher(
         cloud=open_account(account),
         node_name=naming.node_name(PROJECT, stack),
@@ -149,7 +149,7 @@ def _until(until: datetime | None, now: datetime) -> str:
 
 def _checkout(stack: str) -> Checkout:
     checkout = find(Path.cwd())
-    holdings.section(checkout, stack, "node")
+    files.section(checkout, stack, "node")
     simulation.start(checkout, stack)
     os.environ |= simulation.credentials(checkout, stack)
     return checkout

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nodestack.errors import SettingsError
-from nodestack.settings.files import config_in
+from nodestack.stack_file import config_in
 
 DEFAULTS = Path("stacks", "defaults.yaml")
 SECRETS = frozenset({"api_key", "api_keys", "ssh_private_key", "hub_token", "alert_secret"})
