@@ -74,6 +74,7 @@ class StackRuns(StackAt[Market]):
     Attributes:
         state: What is in the state.
         refusals: Exit statuses that the next runs end with, before they do anything.
+        struck: How many of the next runs have their node taken while they configure it.
         told_idle_s: What the node says.
         drained: Nodes that were drained.
         upped: Which steps runs were begun for.
@@ -84,6 +85,7 @@ class StackRuns(StackAt[Market]):
         super().__init__(sim)
         self.state = Held()
         self.refusals: list[int] = []
+        self.struck = 0
         self.told_idle_s: float | None = None
         self.drained: list[str] = []
         self.upped: list[Step] = []
@@ -109,7 +111,13 @@ class StackRuns(StackAt[Market]):
         except NodestackError as error:
             self.tell(str(error))
             return 1
-        return 0
+        if not self.struck:
+            return 0
+        self.struck -= 1
+        # Long enough to cost something.
+        self.sim.world.advance(600)
+        self.sim.world.preempt(self.state.node_id)
+        return 1
 
     def down(self) -> int:  # type: ignore[override]
         if self.state.node_id:

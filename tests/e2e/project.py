@@ -79,9 +79,13 @@ class Project:
 
     def start_up(self) -> subprocess.Popen[bytes]:
         """Begin to bring the stack up; what it says goes to `started.log`."""
+        return self.start("make", "up")
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Begin a command; what it says goes to `started.log`."""
         with (self.root / "started.log").open("wb") as log:
             return subprocess.Popen(
-                ["make", "up"],
+                command,
                 cwd=self.root,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,

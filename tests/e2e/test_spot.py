@@ -4,15 +4,18 @@ import json
 import os
 import random
 import signal
+import ssl
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+import httpx
 import pytest
 
 from nodestack.automation import completion, simulation, stack
@@ -32,6 +35,8 @@ PREEMPTIONS = 20
 POLL_S = 20
 PATIENCE_S = 900
 ENGINE_RESULT = "/var/lib/nodestack/results/engine.json"
+FETCHES_FOR_S = 8
+DRAINS_FOR_S = 3
 TIMED = 5
 MOST_SECONDS_OF_OURS = 60
 
@@ -133,12 +138,24 @@ def account(project: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, text)
 
 
-def test_a_watched_stack_comes_up(project: Watched) -> None:
-    project.up()
+def test_struck_while_its_weights_are_fetched_it_fetches_the_rest_and_serves(project: Watched) -> None:
+    assert project.make("init").status == 0
     project.configure("watch", fallbacks=["region"], poll_s=POLL_S)
+    # All of it takes half a minute.
+    project.configure("model", fetch_limit_mbit_s=1)
+    up = project.start("make", "up", f"CLOUD={project.stack}")
+    project.until("it asks for weights", lambda: any("resolve" in one["path"] for one in project.hub_requests()))
+    time.sleep(FETCHES_FOR_S)
+    assert project.preempt()
+    asked = len(project.hub_requests())
+    assert up.wait(PATIENCE_S) != 0
+    assert project.shard_bytes() != SHARDS, "it was still fetching"
     project.watch()
     project.until("it serves", project.serves)
-    assert project.shard_bytes() == SHARDS
+    rest = project.shard_bytes(asked)
+    assert 0 < sum(rest.values()) < sum(SHARDS.values()), rest
+    bought = [entry.step for entry in project.journal.entries() if entry.what == "trying"]
+    assert set(bought) == {"declared"}, "a node that was taken is no reason for another kind"
 
 
 def test_after_each_of_20_preemptions_at_random_moments_it_serves_again(project: Watched) -> None:
@@ -224,6 +241,45 @@ def test_a_node_says_for_how_long_no_client_asked(project: Watched) -> None:
     assert 3 <= first < 60
     time.sleep(10)
     assert idle.idle_s(node.connection, LOCAL_SERVICE_PORT) >= first + 9
+
+
+def test_struck_while_it_is_drained_it_is_parked_and_comes_back(project: Watched) -> None:
+    project.unwatch(signal.SIGTERM)
+    asked, orders = len(project.hub_requests()), project.orders()
+    with ThreadPoolExecutor(1) as beside:
+        # Long enough that the engine waits for it.
+        beside.submit(ask_for_much, project)
+        time.sleep(3)
+        parking = project.start(".venv/bin/nodestack", "park", "--stack", project.stack)
+        project.until("it drains", lambda: project.journal.entries()[-1].what == "parking")
+        time.sleep(DRAINS_FOR_S)
+        assert project.preempt()
+        assert parking.wait(PATIENCE_S) == 0, project.started_log()
+    assert "not drained" in project.started_log(), "it was taken while it drained"
+    assert [entry.what for entry in project.journal.entries()][-2:] == ["drained", "parked"]
+    report = project.control("report")
+    assert report["alive"] == [] and project.volume_name in report["volumes"]
+    unparked = project.shell(f".venv/bin/nodestack unpark --stack {project.stack}")
+    assert unparked.status == 0, unparked.text
+    project.until("it serves", project.serves)
+    assert project.shard_bytes(asked) == {}
+    assert project.orders() == orders + 1
+    project.require_the_bill_to_be_what_was_used()
+
+
+def ask_for_much(project: Watched) -> None:
+    """Have a client ask for a long reply, which it may not get: its node is taken meanwhile."""
+    told = stack.outputs(project.checkout, project.stack)
+    trust = ssl.create_default_context(cadata=told["ca_certificate"])
+    body = {"model": told["served_model_name"], "prompt": "Once", "max_tokens": 900, "ignore_eos": True}
+    with suppress(httpx.HTTPError):
+        httpx.post(
+            f"{told['endpoint_url']}/completions",
+            json=body,
+            headers={"Authorization": f"Bearer {project.api_key}"},
+            verify=trust,
+            timeout=PATIENCE_S,
+        )
 
 
 def test_parked_it_costs_what_its_volume_does_and_unparked_it_fetches_nothing(project: Watched) -> None:

@@ -152,6 +152,8 @@ class Watcher:
             is_recorded=bool(held.node_id),
             because=f"node {held.node_id} is {(node and node.ended_because) or 'gone'}" if held.node_id else "",
             has_volume=self._volume(held) is not None,
+            usd_per_hour=node.usd_per_hour if node else None,
+            since=node.created_at if node else None,
         )
 
     def _seen(self, now: datetime, node: Node, *, is_recorded: bool) -> Seen:
@@ -180,10 +182,17 @@ class Watcher:
             self._write("unclear" if seen.health == "unclear" else "clear", because=seen.because)
         rented = memory.rented
         if seen.health in ("alive", "stopped") and (rented is None or rented.node_id != seen.node_id):
-            told = {"node_id": seen.node_id, "usd_per_hour": seen.usd_per_hour, "since": seen.since}
-            self.journal.write(Entry.model_validate({"at": seen.at, "what": "node", **told}))
-        elif seen.health in ("gone", "none") and rented is not None:
+            self._note_node(seen)
+        elif seen.health in ("gone", "none") and rented is not None and seen.node_id in ("", rented.node_id):
             self._write("gone", because=seen.because, node_id=rented.node_id)
+        elif seen.health == "gone" and memory.began(seen.node_id, seen.since):
+            # It came and went between two looks, and is paid for all the same.
+            self._note_node(seen)
+            self._write("gone", because=seen.because, node_id=seen.node_id)
+
+    def _note_node(self, seen: Seen) -> None:
+        told = {"node_id": seen.node_id, "usd_per_hour": seen.usd_per_hour, "since": seen.since}
+        self.journal.write(Entry.model_validate({"at": seen.at, "what": "node", **told}))
 
     def _replace(self, action: Action, seen: Seen) -> Action:
         if self.journal.memory().wanted is not True:

@@ -16,6 +16,9 @@ What: TypeAlias = Literal[
     "lease",
 ]  # fmt: skip
 
+MOST_TAKEN = 3
+"""Nodes of one step that its cloud takes in a row before they ever served, until the next step is tried."""
+
 _DAY = timedelta(hours=24)
 _HOUR = timedelta(hours=1)
 
@@ -85,6 +88,8 @@ class Memory(Frozen):
         failures: Runs that failed since the last that did not.
         rounds: How often nothing could be had since then.
         tried: What was tried in vain in this round.
+        taken: Nodes in a row that were gone before they served.
+        is_taken: Whether that of the run that is not ended was.
         failed_at: When the last run failed, or nothing could be had.
         unclear_since: Since when the cloud cannot be asked; None where it can.
         lease_until: When the stack is to be parked; None for never.
@@ -103,6 +108,8 @@ class Memory(Frozen):
     failures: int = 0
     rounds: int = 0
     tried: tuple[Step, ...] = ()
+    taken: int = 0
+    is_taken: bool = False
     failed_at: AwareDatetime | None = None
     unclear_since: AwareDatetime | None = None
     lease_until: AwareDatetime | None = None
@@ -113,6 +120,13 @@ class Memory(Frozen):
     def rented(self) -> Rental | None:
         """The node that is there, as far as the journal knows."""
         return next((one for one in self.rentals if one.until is None), None)
+
+    def began(self, node_id: str, since: datetime | None) -> bool:
+        """Return whether a node that was never seen here is one that was ordered since the stack was last wanted."""
+        if any(one.node_id == node_id for one in self.rentals):
+            return False
+        after = since is not None and self.wanted_at is not None and since >= self.wanted_at
+        return after or self.trying or self.failures > 0
 
     def usd_of_the_last_day(self, now: datetime) -> float:
         """Return what nodes cost in the last 24 hours."""
@@ -140,11 +154,15 @@ def after(memory: Memory, entry: Entry) -> Memory:
 
 def _wanted(memory: Memory, entry: Entry) -> dict[str, object]:
     ended = {"parked_because": "", "parking_because": "", "drained": False, "lease_until": None, "lease_hours": None}
-    fresh = {"step": "declared", "on_demand_since": None, "trying": False, "failures": 0, "rounds": 0, "tried": ()}
+    fresh = {"step": "declared", "on_demand_since": None, "rounds": 0, **_no_failures()}
     # A stack that is up keeps its lease: to say so once more is no renewal.
     up = memory.wanted is not False
     kept = {"lease_until": memory.lease_until, "lease_hours": memory.lease_hours} if up else {}
-    return {**ended, **fresh, **kept, "wanted": True, "wanted_at": entry.at, "failed_at": None}
+    return {**ended, **fresh, **kept, "wanted": True, "wanted_at": entry.at}
+
+
+def _no_failures() -> dict[str, object]:
+    return {"trying": False, "failures": 0, "tried": (), "taken": 0, "is_taken": False, "failed_at": None}
 
 
 def _node(memory: Memory, entry: Entry) -> dict[str, object]:
@@ -159,7 +177,15 @@ def _node(memory: Memory, entry: Entry) -> dict[str, object]:
 
 
 def _gone(memory: Memory, entry: Entry) -> dict[str, object]:
-    return {"rentals": _ended(memory.rentals, entry.at)}
+    ended: dict[str, object] = {"rentals": _ended(memory.rentals, entry.at)}
+    if not (memory.trying or memory.failures):
+        return ended
+    # It never served. Its cloud had it to sell, so it is no failure of what was bought, unless that goes on.
+    taken = memory.taken + 1
+    tried = tuple(step for step in memory.tried if step != memory.step)
+    if taken >= MOST_TAKEN:
+        return ended | {"tried": (*tried, memory.step), "taken": 0}
+    return ended | {"tried": tried, "taken": taken, "is_taken": memory.trying}
 
 
 def _ended(rentals: tuple[Rental, ...], at: datetime) -> tuple[Rental, ...]:
@@ -168,11 +194,12 @@ def _ended(rentals: tuple[Rental, ...], at: datetime) -> tuple[Rental, ...]:
 
 def _up(memory: Memory, entry: Entry) -> dict[str, object]:
     since = memory.on_demand_since if entry.step == "on_demand" else None
-    done = {"trying": False, "failures": 0, "rounds": 0, "tried": (), "failed_at": None, "drained": False}
-    return {**done, "step": entry.step, "on_demand_since": since}
+    return {**_no_failures(), "rounds": 0, "drained": False, "step": entry.step, "on_demand_since": since}
 
 
 def _failed(memory: Memory, entry: Entry) -> dict[str, object]:
+    if memory.is_taken:
+        return {"trying": False, "is_taken": False}
     tried = memory.tried if entry.step in memory.tried else (*memory.tried, entry.step)
     return {"trying": False, "failures": memory.failures + 1, "tried": tried, "failed_at": entry.at}
 
@@ -194,10 +221,10 @@ _CHANGES: dict[What, Callable[[Memory, Entry], dict[str, object]]] = {
     "gone": _gone,
     "unclear": lambda memory, entry: {"unclear_since": memory.unclear_since or entry.at},
     "clear": lambda memory, entry: {"unclear_since": None},
-    "trying": lambda memory, entry: {"trying": True, "step": entry.step},
+    "trying": lambda memory, entry: {"trying": True, "is_taken": False, "step": entry.step},
     "up": _up,
     "failed": _failed,
-    "exhausted": lambda memory, entry: {"rounds": memory.rounds + 1, "tried": (), "failed_at": entry.at},
+    "exhausted": lambda memory, entry: {"rounds": memory.rounds + 1, "tried": (), "taken": 0, "failed_at": entry.at},
     "parking": lambda memory, entry: {"parking_because": entry.because, "drained": False},
     "drained": lambda memory, entry: {"drained": True},
     "parked": _parked,
