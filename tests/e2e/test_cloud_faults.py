@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -115,19 +114,6 @@ class Struck(Sold):
         found = re.search(r"base_url: (\S+)", text)
         assert found is not None
         return found[1]
-
-    def start(self, target: str) -> subprocess.Popen[bytes]:
-        """Begin a run; what it says goes to `started.log`."""
-        with (self.root / "started.log").open("wb") as log:
-            return subprocess.Popen(
-                ["make", target, CLOUD],
-                cwd=self.root,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
 
     def require_accounted(self) -> Counter[str]:
         """See that every request that bought something, and no other, is in the ledger; return what was bought."""
@@ -250,7 +236,7 @@ def _strike(stack: Struck, case: Case) -> None:
 def _kill(stack: Struck, case: Case, target: str) -> None:
     assert case.kind is not None
     before = len(stack.control("requests"))
-    with stack.start(target) as process:
+    with stack.start("make", target, CLOUD) as process:
         try:
             deadline = time.monotonic() + PATIENCE_S
             while not any(asked["fault"] == case.kind.name for asked in stack.control("requests")[before:]):
