@@ -26,6 +26,8 @@ def main() -> None:
     options = parser().parse_args()
     lines = options.questions.read_text(encoding="utf-8").splitlines()
     asked = [json.loads(line) for line in lines if line.strip()]
+    if not asked:
+        parser().error(f"{options.questions} has no questions")
     trust = ssl.create_default_context(cafile=os.environ.get("NODESTACK_CA_FILE"))
     key = Path(os.environ["NODESTACK_API_KEY_FILE"]).read_text(encoding="utf-8")
     with (

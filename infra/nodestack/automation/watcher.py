@@ -183,12 +183,12 @@ class Watcher:
         rented = memory.rented
         if seen.health in ("alive", "stopped") and (rented is None or rented.node_id != seen.node_id):
             self._note_node(seen)
-        elif seen.health in ("gone", "none") and rented is not None and seen.node_id in ("", rented.node_id):
-            self._write("gone", because=seen.because, node_id=rented.node_id)
         elif seen.health == "gone" and memory.began(seen.node_id, seen.since):
             # It came and went between two looks, and is paid for all the same.
             self._note_node(seen)
             self._write("gone", because=seen.because, node_id=seen.node_id)
+        elif seen.health in ("gone", "none") and rented is not None:
+            self._write("gone", because=seen.because, node_id=rented.node_id)
 
     def _note_node(self, seen: Seen) -> None:
         told = {"node_id": seen.node_id, "usd_per_hour": seen.usd_per_hour, "since": seen.since}
