@@ -13,7 +13,7 @@ from nodestack.clouds.hubs import require_pin
 from nodestack.components.outputs import export
 from nodestack.errors import NodestackError
 from nodestack.rendering.brief import brief
-from nodestack.settings import NAMESPACE, parse
+from nodestack.settings import parse
 from nodestack.settings.secrecy import require_encrypted
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -25,7 +25,7 @@ def main() -> None:
     """Declare volume, node and configuration; raises NodestackError before anything is declared."""
     catalog = load_for(PROJECT)
     config = json.loads(os.environ["PULUMI_CONFIG"])
-    require_encrypted(config, pulumi.runtime.is_config_secret, NAMESPACE)
+    require_encrypted(config, pulumi.runtime.is_config_secret)
     settings = parse(config, catalog, PROJECT)
     planned = endpoint.planned(settings, catalog, PROJECT, pulumi.log.warn)
     plan = planned.plan

@@ -9,7 +9,7 @@ import pulumi
 from nodestack import endpoint
 from nodestack.catalog import load_for
 from nodestack.components.outputs import endpoint_url
-from nodestack.settings import NAMESPACE, Settings, parse
+from nodestack.settings import Settings, parse
 from nodestack.settings.secrecy import require_encrypted
 
 HERE = Path(__file__).resolve().parent
@@ -24,7 +24,7 @@ def with_profile(settings: Settings, profile: str) -> Settings:
 
 catalog = load_for(HERE)
 config = json.loads(os.environ["PULUMI_CONFIG"])
-require_encrypted(config, pulumi.runtime.is_config_secret, NAMESPACE)
+require_encrypted(config, pulumi.runtime.is_config_secret)
 shared = parse(config, catalog, HERE)
 for profile in PROFILES:
     planned = endpoint.planned(with_profile(shared, profile), catalog, HERE, pulumi.log.warn)

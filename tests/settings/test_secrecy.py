@@ -24,25 +24,23 @@ def test_each_secret_in_the_clear_is_refused_with_what_to_do_and_not_told(name: 
     with pytest.raises(
         SettingsError, match=f"{key} stands in the clear.*(make init|pulumi config set --secret)"
     ) as said:
-        require_encrypted({key: CLEAR}, lambda _: False, NAMESPACE)
+        require_encrypted({key: CLEAR}, lambda _: False)
     assert CLEAR not in str(said.value)
     with pytest.raises(SettingsError, match=f"{key} stands in the clear") as said:
-        require_encrypted_in_file({key: CLEAR}, NAMESPACE)
+        require_encrypted_in_file({key: CLEAR})
     assert CLEAR not in str(said.value)
 
 
 def test_what_is_encrypted_or_not_there_is_left_alone() -> None:
-    require_encrypted(
-        {f"{NAMESPACE}:api_key": CLEAR, "other:api_key": CLEAR}, lambda key: key[:5] != "other", NAMESPACE
-    )
+    require_encrypted({f"{NAMESPACE}:api_key": CLEAR, "other:api_key": CLEAR}, lambda key: key[:5] != "other")
     values: dict[str, Any] = {f"{NAMESPACE}:api_key": HIDDEN, f"{NAMESPACE}:hub_token": None, f"{NAMESPACE}:node": {}}
-    require_encrypted_in_file({**values, f"{NAMESPACE}:api_keys": {"alice": HIDDEN}}, NAMESPACE)
+    require_encrypted_in_file({**values, f"{NAMESPACE}:api_keys": {"alice": HIDDEN}})
 
 
 def test_of_several_keys_the_one_in_the_clear_is_named() -> None:
     keys = {f"{NAMESPACE}:api_keys": {"alice": HIDDEN, "bob": CLEAR}}
     with pytest.raises(SettingsError, match=r"nodestack:api_keys.bob stands.*--path 'nodestack:api_keys.bob'") as said:
-        require_encrypted_in_file(keys, NAMESPACE)
+        require_encrypted_in_file(keys)
     assert "alice" not in str(said.value)
 
 

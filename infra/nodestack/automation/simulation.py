@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 import nodestack
-from nodestack.automation import files
 from nodestack.automation.checkout import PROJECT, Checkout
 from nodestack.clouds.accounts import SpheronAccount, VerdaAccount, is_simulated, key_variables
 from nodestack.clouds.local.cache import locked
@@ -28,6 +27,7 @@ from nodestack.clouds.local.machines import INHERITED
 from nodestack.clouds.local.records import started_at
 from nodestack.clouds.simulated.kept import Home, ServerRecord
 from nodestack.errors import NodestackError
+from nodestack.stack_file import config_in
 
 OPEN_PORT = "http://127.0.0.1:0"
 """What a template has for the base URL: a free port takes its place when the stack's file is made."""
@@ -61,11 +61,12 @@ def with_port(template: str) -> str:
 def account_of(checkout: Checkout, stack: str) -> Simulable | None:
     """Return the simulated account that a stack's file names; None where it names another cloud."""
     with suppress(FileNotFoundError):
-        text = checkout.stack_file(stack).read_text(encoding="utf-8")
+        path = checkout.stack_file(stack)
+        text = path.read_text(encoding="utf-8")
         if not any(kind in text for kind in _ACCOUNTS):
             # YAML takes its time, and most commands of most stacks come by here.
             return None
-        cloud = files.document(checkout, stack)["config"].get(f"{PROJECT}:cloud")
+        cloud = config_in(text, str(path.relative_to(checkout.root))).get(f"{PROJECT}:cloud")
         known = _ACCOUNTS.get(str(cloud.get("kind"))) if isinstance(cloud, dict) else None
         # What is wrong there otherwise is told, with all else, by whoever reads all settings.
         with suppress(ValidationError):

@@ -13,10 +13,9 @@ from nodestack.planning.result import Plan
 from nodestack.policies.facts import Facts
 from nodestack.policies.of_stack import facts_of
 from nodestack.settings import NAMESPACE, Settings, parse
+from nodestack.settings.defaults import GENERATED
 from nodestack.settings.secrecy import require_encrypted_in_file
 from nodestack.stack_file import config_in
-
-NEEDED_SECRETS = ("api_key", "ssh_private_key")
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ def read(checkout: Checkout, name: str, catalog: Catalog) -> Declared:
 def of_text(name: str, text: str, directory: Path, catalog: Catalog) -> Declared:
     """Return a stack by the text of its file; raises as `read`."""
     values = config_in(text, f"the file of stack {name}")
-    require_encrypted_in_file(values, NAMESPACE)
-    for secret in NEEDED_SECRETS:
+    require_encrypted_in_file(values)
+    for secret in GENERATED:
         values.setdefault(f"{NAMESPACE}:{secret}", {"secure": ""})
     config = {key: _as_the_engine_has_it(key, value) for key, value in values.items()}
     settings = parse(config, catalog, directory)

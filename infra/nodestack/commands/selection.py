@@ -129,7 +129,7 @@ def _of_stack(name: str, problems: list[str]) -> tuple[Values, Path]:
         return {}, checkout.root
     try:
         config = config_in(path.read_bytes(), str(path.relative_to(checkout.root)))
-        require_encrypted_in_file(config, NAMESPACE)
+        require_encrypted_in_file(config)
     except SettingsError as error:
         problems.append(str(error))
         return {}, checkout.root

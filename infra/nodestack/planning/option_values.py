@@ -52,7 +52,7 @@ def misfits(path: str, option: Option, value: JsonValue) -> Iterator[str]:
 
 
 def _in_group(path: str, keys: Mapping[str, Option], value: JsonValue) -> Iterator[str]:
-    group = _decoded(value)
+    group = decoded(value)
     if not isinstance(group, dict):
         yield f"{path} is {_shown(value)}: it is a group of keys ({', '.join(sorted(keys))})"
         return
@@ -71,7 +71,8 @@ def _of_one(path: str, option: Option, value: JsonValue) -> Iterator[str]:
         yield f"{path} is {_shown(value)}: it takes one of {', '.join(str(choice) for choice in option.choices)}"
 
 
-def _decoded(value: JsonValue) -> Any:
+def decoded(value: JsonValue) -> Any:
+    """Return what a text says as JSON, None where it says nothing so; anything else as it is."""
     if isinstance(value, str):
         try:
             return json.loads(value)
@@ -113,14 +114,14 @@ def _is_text(value: JsonValue) -> bool:
 
 def _is_json(value: JsonValue) -> bool:
     if isinstance(value, str):
-        return _decoded(value) is not None or value == "null"
+        return decoded(value) is not None or value == "null"
     return value is not None and not isinstance(value, bool)
 
 
 def _is_adapter(value: JsonValue) -> bool:
     if isinstance(value, str) and "=" in value and "," not in value:
         return all(value.split("=", 1))
-    described = _decoded(value)
+    described = decoded(value)
     return isinstance(described, dict) and {"name", "path"} <= described.keys()
 
 

@@ -4,12 +4,12 @@ A node has the files of one manifest and packages that are locked by hash, and i
 name is either not there, and the engine ends on a node that is paid for, or somebody put it there and nothing looked.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from pydantic import JsonValue
+
+from nodestack.planning.option_values import decoded
 
 CODE = re.compile(r".*[-_](cls|plugin|module_path)")
 """Names of options, and of keys at any depth, whose value is a class, a file of Python or a module."""
@@ -97,19 +97,9 @@ def in_environment(variables: Mapping[str, str]) -> Iterator[str]:
 
 def _parts(path: str, value: JsonValue) -> Iterator[tuple[str, str]]:
     """Yield what an option's value holds, as texts; nothing of what is not set."""
-    group = _decoded(value)
+    group = decoded(value)
     if isinstance(group, dict):
         for key, inner in group.items():
             yield from _parts(f"{path}.{key}", inner)
     elif value not in (None, False, "", []):
         yield path, str(value)
-
-
-def _decoded(value: JsonValue) -> Any:
-    """Return a group that was written as JSON, anything else as it is."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value

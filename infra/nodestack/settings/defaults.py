@@ -9,6 +9,8 @@ from nodestack.stack_file import config_in
 
 DEFAULTS = Path("stacks", "defaults.yaml")
 SECRETS = frozenset({"api_key", "api_keys", "ssh_private_key", "hub_token", "alert_secret"})
+GENERATED = ("api_key", "ssh_private_key")
+"""Those that `make init` makes."""
 NOT_SHARED = SECRETS | {"cloud"}
 """What each stack says itself: what it keeps secret, and where it lives."""
 

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from nodestack.catalog import Catalog
 from nodestack.errors import SettingsError
 from nodestack.settings import traces
-from nodestack.settings.defaults import SECRETS, with_defaults
+from nodestack.settings.defaults import GENERATED, SECRETS, with_defaults
 from nodestack.settings.sections import Section
 from nodestack.settings.stack import Settings
 
@@ -122,7 +122,7 @@ def _explain(kind: type[Section], problem: ErrorDetails) -> str:
         return f"{NAMESPACE}:{path[0]}.kind {_no_kind(_kinds(kind, path[0]), context.get('tag'))}"
     key = f"{NAMESPACE}:{'.'.join(_without_kind(kind, path))}" if path else NAMESPACE
     if error == "missing":
-        hint = ": `make init` generates it" if key.endswith(("api_key", "ssh_private_key")) else ""
+        hint = ": `make init` generates it" if key.endswith(GENERATED) else ""
         return f"{key} is missing{hint}"
     if error == "extra_forbidden":
         return f"{key} is no setting{_suggest(kind, path)}"

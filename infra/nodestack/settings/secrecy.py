@@ -4,41 +4,33 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nodestack.errors import SettingsError
-from nodestack.settings.defaults import SECRETS
+from nodestack.settings.defaults import GENERATED, SECRETS
+from nodestack.settings.parsing import NAMESPACE
 
-_GENERATED = frozenset({"api_key", "ssh_private_key"})
+_KEYS = tuple(f"{NAMESPACE}:{name}" for name in sorted(SECRETS))
 _ENCRYPTED = {"secure"}
 
 
-def require_encrypted(config: Mapping[str, Any], is_encrypted: Callable[[str], bool], namespace: str) -> None:
+def require_encrypted(config: Mapping[str, Any], is_encrypted: Callable[[str], bool]) -> None:
     """Look at the engine's configuration: it tells values decrypted, and which were encrypted.
 
     Args:
         config: Values by key, such as `nodestack:api_key`.
         is_encrypted: Whether the value of a key was, as `pulumi.runtime.is_config_secret`.
-        namespace: What keys start with.
 
     Raises:
         SettingsError: A secret was not; the message says what to do, and not what it is.
     """
-    _refuse(
-        f"{namespace}:{name}"
-        for name in sorted(SECRETS)
-        if f"{namespace}:{name}" in config and not is_encrypted(f"{namespace}:{name}")
-    )
+    _refuse(key for key in _KEYS if key in config and not is_encrypted(key))
 
 
-def require_encrypted_in_file(values: Mapping[str, Any], namespace: str) -> None:
+def require_encrypted_in_file(values: Mapping[str, Any]) -> None:
     """Look at what a stack's file says: what is encrypted is a mapping with the one key `secure`.
 
     Raises:
         SettingsError: A secret stands there in the clear; the message says what to do, and not what it is.
     """
-    _refuse(
-        found
-        for name in sorted(SECRETS)
-        for found in _in_the_clear(f"{namespace}:{name}", values.get(f"{namespace}:{name}"))
-    )
+    _refuse(found for key in _KEYS for found in _in_the_clear(key, values.get(key)))
 
 
 def _in_the_clear(path: str, value: Any) -> Iterator[str]:
@@ -56,6 +48,6 @@ def _refuse(paths: Iterator[str]) -> None:
 
 
 def _instead(path: str) -> str:
-    if path.partition(":")[2] in _GENERATED:
+    if path.partition(":")[2] in GENERATED:
         return "take it out there, and `make init` makes another"
     return f"whoever read the file has it, so set another: `pulumi config set --secret --path '{path}'`"
